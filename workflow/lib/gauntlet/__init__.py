@@ -1,0 +1,1 @@
+"""Gauntlet: adversarial robustness of classifiers, tensors in, tensors out."""

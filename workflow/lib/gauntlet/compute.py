@@ -1,0 +1,56 @@
+"""Where and how tensors are computed: device, threads, determinism."""
+
+import os
+
+import torch
+
+from gauntlet.errors import GauntletError
+
+
+def prepare(spec: dict) -> torch.device:
+    """Set up the process as the spec says and give its device.
+
+    Threads stand in the spec because another number gives other bits on a CPU. TF32 is off and
+    algorithms are deterministic. Raises GauntletError if the device is not there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(spec["threads"])
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return find_device(spec["device"])
+
+
+def find_device(kind: str) -> torch.device:
+    """Give the device of a kind: cpu, cuda or mps."""
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(kind, False):
+        there = ", ".join(name for name, found in present.items() if found)
+        raise GauntletError(
+            f"compute.device resolved to '{kind}', but this machine's PyTorch offers {there}; "
+            f"set compute.device to one of these."
+        )
+    return torch.device(kind)
+
+
+def describe() -> dict[str, str]:
+    """Describe this machine for a provenance record."""
+    record = {"cpu": _processor(), "torch": torch.__version__}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        record["gpu"] = torch.cuda.get_device_name()
+    return record
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            return next(line.split(":")[1].strip() for line in stream if "model name" in line)
+    except (OSError, StopIteration):
+        import platform
+
+        return platform.processor() or platform.machine()

@@ -1,0 +1,202 @@
+"""What a configuration means: names resolved, fractions read, contradictions found.
+
+Standard library only; every function takes a configuration that `schema.complete` has filled.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+ROUNDING = 1e-9  # relative: steps that add up to eps but for rounding do reach it
+SCHEDULING = ("loss_draws",)  # an attack's settings that are no argument of its function
+
+
+class Reference(NamedTuple):
+    """A value that names something defined elsewhere, and the schema's rule for it."""
+
+    path: tuple[str | int, ...]
+    name: str
+    rule: dict[str, Any]
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Write a path as in `studies.mine.attacks[0]`; the root is "the configuration"."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_word(part)}" for part in path)
+    return text.removeprefix(".") or "the configuration"
+
+
+def _word(key: str) -> str:
+    """Write a key so that it stays on its line and within reason, whatever it is."""
+    return key if key.isprintable() and len(key) <= 80 else f"{key[:60]!r}..."
+
+
+def choices(word: object, known: list[str]) -> str:
+    """Say which words are allowed, and which of them is nearest to a wrong one."""
+    near = get_close_matches(str(word), known, 1)
+    shown = ", ".join(known[:24]) + (f" and {len(known) - 24} more" if len(known) > 24 else "")
+    return shown + (f" (the nearest is '{near[0]}')" if near else "")
+
+
+def length(value: float | str) -> float:
+    """Read a length in image units: a number, or a fraction such as '8/255'."""
+    if isinstance(value, str):
+        above, below = value.split("/")
+        return float(above) / float(below)
+    return float(value)
+
+
+def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give an attack's settings, ready for its function, once for each eps of its curve.
+
+    Lengths are floats; an absent `step` is 2.5 eps / steps, for one step eps, and 1.25 eps after
+    a random start (Wong et al. 2020).
+    """
+    ready = {key: value for key, value in settings.items() if key not in SCHEDULING}
+    if "sigma" in ready:
+        ready["sigma"] = length(ready["sigma"])
+    if "eps" not in ready:
+        return [ready]
+    curve = ready["eps"] if isinstance(ready["eps"], list) else [ready["eps"]]
+    return [
+        {**ready, "eps": eps, "step": _step(ready, eps)}
+        for eps in [length(value) for value in curve]
+    ]
+
+
+def _step(settings: dict[str, Any], eps: float) -> float:
+    if settings["step"] is not None:
+        return length(settings["step"])
+    if "steps" in settings:
+        return 2.5 * eps / settings["steps"]
+    return 1.25 * eps if settings["random_start"] else eps
+
+
+def init_source(config: dict[str, Any], defense: str) -> str | None:
+    """Name the defense whose weights a defense starts from; None from scratch."""
+    name = config["defenses"][defense].get("init", config["training"]["init"])
+    return None if name == "none" else name
+
+
+def needed_crafted(config: dict[str, Any], defense: str) -> tuple[str, str, str] | None:
+    """Name the example files that a defense trains on: (source defense, attack, part)."""
+    settings = config["defenses"][defense]
+    return (settings["source"], settings["attack"], "train") if "source" in settings else None
+
+
+def contradictions(config: dict[str, Any], references: list[Reference]) -> list[str]:
+    """Find what no schema can: each problem in one sentence, in the configuration's order."""
+    problems = [text for reference in references for text in _reference(config, reference)]
+    for name, settings in config["datasets"].items():
+        problems += _split(name, settings["split"])
+    for name, settings in config["attacks"].items():
+        problems += _attack(name, settings)
+    return problems + list(_circles(config))
+
+
+def _reference(config: dict[str, Any], reference: Reference) -> Iterator[str]:
+    path, name, rule = reference
+    family, alternative = rule["to"], rule.get("or")
+    known, place = list(config[family]), family
+    if rule.get("within_study"):
+        known, place = config[path[0]][path[1]][family], f"the study's {family}"
+    if name not in known and name != alternative:
+        also = f"{alternative}, or " if alternative else ""
+        allowed = f"{also}one of {place}: {choices(name, known)}"
+        yield f"{dotted(path)} is {name!r:.80}; allowed is {allowed}."
+    elif family == "attacks" and name in config["attacks"]:
+        yield from _fitness(path, name, config["attacks"][name], rule)
+
+
+def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
+    """Say why an attack that exists cannot stand where it is named."""
+    kinds = rule.get("kinds", [attack["kind"]])
+    chosen = f"{dotted(path)} is '{name}'"
+    if attack["kind"] not in kinds:
+        yield (
+            f"{chosen}, whose kind is {attack['kind']}; "
+            f"allowed here is an attack of kind {' or '.join(kinds)}."
+        )
+    if rule.get("one_eps") and isinstance(attack.get("eps"), list):
+        yield f"{chosen}, a curve over eps {attack['eps']}; allowed here is a single eps."
+    if rule.get("one_start") and attack.get("restarts", 1) > 1:
+        yield (
+            f"{chosen}, which makes {attack['restarts']} restarts; allowed in training is "
+            "an attack with restarts: 1."
+        )
+
+
+def _attack(name: str, settings: dict[str, Any]) -> Iterator[str]:
+    if "eps" not in settings:
+        return
+    path = f"attacks.{name}"
+    points = attack_points(settings)
+    radii = [point["eps"] for point in points]
+    if any(after <= before for before, after in pairwise(radii)):
+        yield f"{path}.eps is {settings['eps']}; allowed is an ascending list, each eps once."
+    if settings["norm"] == "linf" and max(radii) > 1:
+        yield (
+            f"{path}.eps is {settings['eps']}; allowed for linf is 0 to 1, since images are in "
+            f"[0, 1] (8 of 255 grey levels are written '8/255')."
+        )
+    yield from _reach(path, settings, max(points, key=lambda point: point["eps"]))
+
+
+def _reach(path: str, settings: dict[str, Any], point: dict[str, Any]) -> Iterator[str]:
+    """Say so if an attack's steps cannot lead to the edge of its (largest) ball."""
+    steps, eps = settings.get("steps", 1), point["eps"]
+    if "steps" not in settings and settings["random_start"]:
+        return  # one short step from a random point is a published setting
+    if steps * point["step"] < eps * (1 - ROUNDING):
+        yield (
+            f"{path}.step is {settings['step']}, and {steps} x {settings['step']} stays below "
+            f"eps {eps:g}; allowed is a step of {eps / steps:g} or more, or null."
+        )
+
+
+def _split(name: str, split: dict[str, Any]) -> Iterator[str]:
+    test = split["test"] or 0
+    if test + split["validation"] >= 1:
+        yield (
+            f"datasets.{name}.split has test {test:g} and validation {split['validation']:g}; "
+            f"allowed are shares with a sum below 1, so that images are left to train on."
+        )
+
+
+def _circles(config: dict[str, Any]) -> Iterator[str]:
+    """Show each circle of defenses that need one another's weights or examples."""
+    needs = {
+        name: [other for other in _needs(config, name) if other in config["defenses"]]
+        for name in config["defenses"]
+    }
+    done: set[str] = set()
+    for start in needs:
+        circle = _circle(needs, start, done)
+        if circle:
+            yield (
+                f"defenses.{circle[0]} needs itself through init or source "
+                f"({' -> '.join(circle)}); allowed are chains that begin with init: none."
+            )
+
+
+def _needs(config: dict[str, Any], defense: str) -> list[str]:
+    crafted = needed_crafted(config, defense)
+    return [name for name in (init_source(config, defense), crafted and crafted[0]) if name]
+
+
+def _circle(needs: dict[str, list[str]], start: str, done: set[str]) -> list[str]:
+    """Walk from start, depth first, until a name comes back: its circle, or an empty list."""
+    trail: list[str] = []
+    todo = [(start, False)]
+    while todo:
+        name, leaving = todo.pop()
+        if leaving:
+            done.add(trail.pop())
+        elif name in trail:
+            circle = [*trail[trail.index(name) :], name]
+            done.update(trail)
+            return circle
+        elif name not in done:
+            trail.append(name)
+            todo += [(name, True), *((other, False) for other in needs[name])]
+    return []

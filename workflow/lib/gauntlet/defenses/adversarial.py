@@ -1,0 +1,29 @@
+"""Adversarial training with any attack inside."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def adversarial(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+    attack: Callable[[Tensor, Tensor], Tensor],
+    clean_share: float = 0.0,
+) -> Tensor:
+    """Give the cross-entropy on examples made anew against the current weights.
+
+    Sources: Madry et al. 2018 (PGD inside); Wong et al. 2020 (FGSM with random start inside).
+    `clean_share` in [0, 1] is the weight of the loss on the clean images [N, C, H, W].
+    """
+    if clean_share == 1:
+        return cross_entropy(model(images), labels)
+    hostile = cross_entropy(model(attack(images, labels)), labels)
+    if clean_share == 0:
+        return hostile
+    return clean_share * cross_entropy(model(images), labels) + (1 - clean_share) * hostile

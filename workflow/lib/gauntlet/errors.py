@@ -1,0 +1,5 @@
+"""The one exception for everything a user can cause and mend."""
+
+
+class GauntletError(ValueError):
+    """A mistake in a setting or a file, told in one sentence: key or file, value, what is allowed."""

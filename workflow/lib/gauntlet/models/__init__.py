@@ -1,0 +1,69 @@
+"""Models, one plug-in file each: `gauntlet/models/<arch>.py` holds the function `<arch>`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gauntlet.plugins import load
+
+
+class Classifier(nn.Module):
+    """A network with its own normalisation: images [N, C, H, W] in [0, 1] in, logits out."""
+
+    def __init__(self, network: nn.Module, channels: int):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("std", torch.ones(1, channels, 1, 1))
+
+    def normalise_like(self, images: Tensor) -> None:
+        """Take mean and standard deviation per channel from training images."""
+        self.mean.copy_(images.mean((0, 2, 3), keepdim=True))
+        self.std.copy_(images.std((0, 2, 3), keepdim=True).clamp(min=1e-6))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean) / self.std)
+
+
+def build_model(settings: dict, shape: tuple[int, int, int], classes: int, seed: int) -> Classifier:
+    """Build the architecture that `settings["arch"]` names, initialised from the seed alone.
+
+    `shape` is (C, H, W). Raises GauntletError if the architecture cannot take that input.
+    """
+    chosen = {key: value for key, value in settings.items() if key != "arch"}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Classifier(load("models", settings["arch"])(shape, classes, **chosen), shape[0])
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluate or attack a model: eval mode, no parameter gradients; restored afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    wanted = [(weight, weight.requires_grad) for weight in model.parameters()]
+    model.eval().requires_grad_(False)
+    try:
+        yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for weight, flag in wanted:
+            weight.requires_grad_(flag)
+
+
+def load_weights(model: Classifier, state: dict[str, Tensor], source: object) -> None:
+    """Load a state dict; GauntletError names the first key that does not fit."""
+    from gauntlet.errors import GauntletError
+
+    own = model.state_dict()
+    for name in sorted(own.keys() | state.keys()):
+        ours, theirs = own.get(name), state.get(name)
+        if ours is None or theirs is None or ours.shape != theirs.shape:
+            sizes = [None if tensor is None else list(tensor.shape) for tensor in (ours, theirs)]
+            raise GauntletError(
+                f"{source} does not fit the architecture: '{name}' should have shape {sizes[0]} "
+                f"and has {sizes[1]}."
+            )
+    model.load_state_dict(state)

@@ -1,0 +1,44 @@
+"""The pre-activation ResNet-18 that the robustness literature uses on 32x32 images."""
+
+from torch import Tensor, nn
+
+STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # width factor and stride of each pair of blocks
+
+
+class PreActBlock(nn.Module):
+    """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut."""
+
+    def __init__(self, before: int, after: int, stride: int):
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(before), nn.BatchNorm2d(after)
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        changes = stride != 1 or before != after
+        self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False) if changes else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = self.norm1(x).relu()
+        kept = x if self.shortcut is None else self.shortcut(active)
+        return self.conv2(self.norm2(self.conv1(active)).relu()) + kept
+
+
+def preact_resnet18(shape: tuple[int, int, int], classes: int, *, width: int = 64) -> nn.Module:
+    """Build a pre-activation ResNet-18 for images of `shape` (C, H, W).
+
+    Source: He et al. 2016, "Identity Mappings in Deep Residual Networks"; 3x3 stem without
+    pooling, as usual for CIFAR-10, `width` channels in the first stage.
+    """
+    blocks, before = [], width
+    for factor, stride in STAGES:
+        blocks += [PreActBlock(before, width * factor, stride)]
+        before = width * factor
+        blocks += [PreActBlock(before, before, 1)]
+    return nn.Sequential(
+        nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
+        *blocks,
+        nn.BatchNorm2d(before),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(before, classes),
+    )

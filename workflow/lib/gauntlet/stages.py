@@ -1,0 +1,65 @@
+"""What several stages do alike: load a part of a data set, build or load a model."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gauntlet import io
+from gauntlet.errors import GauntletError
+from gauntlet.models import Classifier, build_model, load_weights
+from gauntlet.seeding import seed_for
+from gauntlet.training import Outcome
+
+
+def load_part(images, labels, meta, split, part: str, device) -> tuple[Tensor, Tensor, Tensor]:
+    """Load a named part: index [N] (CPU), images [N, C, H, W] in [0, 1] and labels [N]."""
+    index = np.asarray(io.read_json(split)[part], dtype=np.int64)
+    pixels = torch.from_numpy(io.load_array(images)[index].astype(np.float32))
+    pixels /= io.read_json(meta)["max_value"]
+    classes = torch.from_numpy(io.load_array(labels)[index].astype(np.int64))
+    return torch.from_numpy(index), pixels.to(device), classes.to(device)
+
+
+def make_model(spec: dict, meta, seed: int) -> Classifier:
+    """Build a fresh model for a data set; its weights depend on the seed alone."""
+    record = io.read_json(meta)
+    return build_model(
+        spec["model"], tuple(record["shape"]), len(record["classes"]), seed_for(seed, "weights")
+    )
+
+
+def trained_model(spec: dict, meta, weights) -> Classifier:
+    """Build a model and load its trained weights."""
+    model = make_model(spec, meta, 0)
+    load_weights(model, io.load_state(weights), weights)
+    return model
+
+
+def load_crafted(draws, images: Tensor) -> Tensor:
+    """Load the examples of all training images [N, C, H, W], which stand in the images' order."""
+    saved = io.load_array(draws)
+    if saved.shape != tuple(images.shape):
+        raise GauntletError(
+            f"{draws} holds examples of shape {list(saved.shape)}; the training images need "
+            f"{list(images.shape)}."
+        )
+    return torch.tensor(saved).to(images.device)
+
+
+def training_record(spec: dict, outcome: Outcome) -> dict:
+    """Tell which checkpoint is attacked, by which rule, and what was noticed."""
+    training = spec["training"]
+    best = training["selection"] == "best"
+    chosen = outcome.history[(outcome.best_epoch if best else len(outcome.history)) - 1]
+    attack = training["validation_attack"]
+    by = f"{attack['kind']}, {attack['norm']} eps {attack['eps']:g}, {attack['steps']} steps"
+    rule = f"best robust validation accuracy ({by}), ties by clean" if best else "last epoch"
+    return {
+        "selection": training["selection"],
+        "rule": rule,
+        "selected_epoch": chosen["epoch"],
+        "epochs": training["epochs"],
+        "validation_clean": chosen["validation_clean"],
+        "validation_robust": chosen["validation_robust"],
+        "warnings": outcome.warnings,
+    }

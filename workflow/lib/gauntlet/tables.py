@@ -1,0 +1,253 @@
+"""From rows to tables: means over seeds, and their CSV, Markdown, LaTeX and plain text."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from tabulate import LATEX_ESCAPE_RULES, tabulate
+
+from gauntlet.errors import GauntletError
+from gauntlet.metrics import SELF, WORST, rounded, wilson
+
+RUN = re.compile(r"(?:^|/)runs/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
+GROUP = ("dataset", "model", "defense", "attack", "source", "access", "norm", "eps")
+POINT = ("attack", "source", "norm", "eps")
+SUMMARY = (
+    *GROUP,
+    *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
+    *("robust_mean", "robust_std", "robust_low", "robust_high", "success_mean", "loss_mean"),
+    *("selection", "warning"),
+)
+RUN_NAMES = ("dataset", "model", "defense", "seed")
+COSTS = ("seconds", "cpu_seconds", "peak_rss_mb")
+NOTES = (
+    (
+        "Accuracies in %: mean ± standard deviation over seeds; [ ]: Wilson 95 % interval of the "
+        "mean accuracy on n test images. All seeds see the same images, so n does not grow with "
+        "them. Loss: mean over several random adversarial examples of every image."
+    ),
+    (
+        "Robust: right when clean and not broken by the attack; images that were wrong when clean "
+        "count as broken. The worst case is taken per image over the white-box attacks with the "
+        "same norm and eps. It is an upper bound: an attack that was not run can only lower it. "
+        "Gaussian noise is a control, not an attack."
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head and rows of texts, to be written in any of three forms."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def run_of(path: str | Path) -> tuple[str, str, str, str]:
+    """Give (dataset, model, defense, seed) of a file under results/runs/, from its path."""
+    match = RUN.search(Path(path).as_posix())
+    if match is None:
+        raise GauntletError(f"{path} must lie under runs/<dataset>/<model>/<defense>/seed<seed>/.")
+    return match.groups()
+
+
+def summarize(rows: Sequence[dict]) -> list[dict]:
+    """Join the rows of all seeds: one row per model, attack and eps, in the order of the rows.
+
+    Intervals are Wilson's for the mean accuracy and the n images that all seeds share.
+    """
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
+    return [dict(zip(GROUP, key, strict=True)) | _joined(group) for key, group in groups.items()]
+
+
+def _joined(rows: list[dict]) -> dict:
+    name, counts = "/".join(rows[0][key] for key in GROUP[:4]), {row["n"] for row in rows}
+    if len(counts) != 1:
+        raise GauntletError(f"{name} has {sorted(counts)} images by seed; allowed is one number.")
+    joined = {"n": counts.pop(), "seeds": len(rows), "selection": rows[0]["selection"]}
+    for name in ("clean", "robust"):
+        mean, spread = mean_std(rows, f"{name}_accuracy")
+        low, high = wilson(mean, int(joined["n"]))
+        parts = {"mean": mean, "std": spread, "low": low, "high": high}
+        joined |= {f"{name}_{part}": rounded(value) for part, value in parts.items()}
+    joined["success_mean"] = rounded(mean_std(rows, "success_rate")[0])
+    joined["loss_mean"] = rounded(mean_std(rows, "mean_adversarial_loss")[0])
+    return joined | {"warning": _warnings(rows)}
+
+
+def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
+    """Give mean and sample standard deviation of a column's filled fields; nan for too few."""
+    values = [float(row[column]) for row in rows if row[column] not in ("", None)]
+    mean = fmean(values) if values else math.nan
+    return mean, stdev(values) if len(values) > 1 else math.nan
+
+
+def _warnings(rows: Sequence[dict]) -> str:
+    """Join the seeds' warnings, each with the seeds that it concerns."""
+    seeds: dict[str, list[str]] = {}
+    for row in rows:
+        if row["warning"]:
+            seeds.setdefault(row["warning"], []).append(row["seed"])
+    return "; ".join(f"seed {', '.join(which)}: {text}" for text, which in seeds.items())
+
+
+def headline(rows: Sequence[dict]) -> list[tuple[str, str, str, str]]:
+    """Choose the (attack, source, norm, eps) that a short table shows: all but curves.
+
+    A curve is an attack with several eps; a worst case is shown where an attack with a single eps
+    takes part. Where there are only curves, all points are shown.
+    """
+    eps: dict[tuple, set] = {}
+    for row in rows:
+        eps.setdefault((row["attack"], row["source"], row["norm"]), set()).add(row["eps"])
+    points = list(dict.fromkeys(tuple(str(row[name]) for name in POINT) for row in rows))
+    fixed = [p for p in points if p[0] != WORST and len(eps[p[:3]]) == 1]
+    threats = {(norm, value) for _, source, norm, value in fixed if source == SELF}
+    own = [p for p in fixed if p[1] == SELF]
+    worst = [p for p in points if p[0] == WORST and p[2:] in threats]
+    return own + worst + [p for p in fixed if p[1] != SELF] or points
+
+
+def short_eps(eps: str | float) -> str:
+    """Write an eps as a short decimal or as a fraction of 255."""
+    value = float(eps)
+    if len(f"{value:.6g}") <= 6 or not math.isclose(value * 255, round(value * 255), abs_tol=1e-3):
+        return f"{value:.4g}"
+    return f"{round(value * 255)}/255"
+
+
+def threat_label(norm: str, eps: str | float) -> str:
+    """Write a threat model: `linf 8/255`, `sigma 0.1`."""
+    return f"{'sigma' if norm == 'noise' else norm} {short_eps(eps)}"
+
+
+def point_labels(points: Sequence[tuple[str, str, str, str]]) -> dict[tuple, str]:
+    """Name points as briefly as they can be told apart."""
+    names = [(p[0], p[1]) for p in points]
+    labels = {}
+    for point in points:
+        attack, source, norm, eps = point
+        label = attack.replace(WORST, "worst case")
+        label += f" from {source}" if source != SELF else ""
+        several = names.count((attack, source)) > 1
+        labels[point] = f"{label} {threat_label(norm, eps)}" if several else label
+    return labels
+
+
+def percent(mean: str | float | None, spread: str | float | None = None) -> str:
+    """Write a share as a percentage with one decimal, with its spread if there is one."""
+    if mean in ("", None):
+        return "–"
+    text = f"{100 * float(mean):.1f}"
+    return text if spread in ("", None) else f"{text} ± {100 * float(spread):.1f}"
+
+
+def headline_table(
+    rows: Sequence[dict], seconds: dict[tuple, list[float]] | None = None, spread: bool = True
+) -> Table:
+    """Make the short table: a row per model, a column per attack, and training seconds if given."""
+    points = headline(rows)
+    labels = point_labels(points)
+    runs: dict[tuple, dict] = {}
+    for row in rows:
+        mine = runs.setdefault(tuple(row[name] for name in GROUP[:3]), {})
+        mine[tuple(str(row[name]) for name in POINT)] = row
+    kept = [i for i in range(3) if i == 2 or len({run[i] for run in runs}) > 1]
+    lines = []
+    for run, mine in runs.items():
+        names = [run[i] for i in kept]
+        names[-1] += " (!)" if any(row["warning"] for row in mine.values()) else ""
+        cells = [_cell(next(iter(mine.values())), "clean", spread)]
+        cells += [_cell(mine.get(point, {}), "robust", spread) for point in points]
+        if seconds is not None:
+            cells.append(f"{fmean(seconds[run]):.1f}" if run in seconds else "–")
+        lines.append((*names, *cells))
+    head = (*(GROUP[i] for i in kept), "clean", *labels.values())
+    return Table(_title(rows), head if seconds is None else (*head, "training s"), lines)
+
+
+def _cell(row: dict, name: str, spread: bool) -> str:
+    return percent(row.get(f"{name}_mean"), row.get(f"{name}_std") if spread else None)
+
+
+def _title(rows: Sequence[dict]) -> str:
+    """Say what all rows of a short table have in common: data set, model, n, seeds, eps."""
+    runs = list(dict.fromkeys((row["dataset"], row["model"]) for row in rows))
+    counts = dict.fromkeys((row["dataset"], str(row["n"])) for row in rows)
+    n = f"n = {', '.join(f'{n} ({name})' if len(counts) > 1 else n for name, n in counts)}"
+    seeds = " to ".join(sorted({str(row["seeds"]) for row in rows}))
+    threats: dict[str, list[str]] = {}
+    for attack, source, norm, eps in headline(rows):
+        if attack != WORST and source == SELF:
+            threats.setdefault(threat_label(norm, eps), []).append(attack)
+    where = "; ".join(f"{', '.join(attacks)}: {threat}" for threat, attacks in threats.items())
+    name = " · ".join(runs[0]) if len(runs) == 1 else f"{len(runs)} data sets and models"
+    return f"{name}, {n}, {seeds} seed{'' if seeds == '1' else 's'}; {where}"
+
+
+def full_table(rows: Sequence[dict]) -> Table:
+    """Make the long table: every attack and eps, with intervals."""
+    head = (*GROUP[:4], "access", "eps", "n", "seeds", "clean", "95 %", "robust", "95 %", "loss")
+    return Table("All attacks", head, [_full_row(row) for row in rows])
+
+
+def _full_row(row: dict) -> tuple[str, ...]:
+    access = row["access"] + ("" if row["source"] == SELF else f" from {row['source']}")
+    names = [row[name].replace(WORST, "worst case") for name in GROUP[:4]]
+    counts = [access, threat_label(row["norm"], row["eps"]), str(row["n"]), str(row["seeds"])]
+    shares = []
+    for name in ("clean", "robust"):
+        shares.append(percent(row[f"{name}_mean"], row[f"{name}_std"]))
+        shares.append(f"[{percent(row[f'{name}_low'])}, {percent(row[f'{name}_high'])}]")
+    loss = "–" if row["loss_mean"] in ("", None) else f"{float(row['loss_mean']):.3g}"
+    return (*names, *counts, *shares, loss)
+
+
+def warnings(rows: Sequence[dict]) -> list[str]:
+    """List each model's warnings as `defense: text`."""
+    told = {}
+    for row in rows:
+        if row["warning"]:
+            told[f"(!) {'/'.join(row[name] for name in GROUP[:3])}: {row['warning']}"] = None
+    return list(told)
+
+
+def markdown(title: str, parts: Sequence[Table], notes: Sequence[str]) -> str:
+    """Write tables and notes in Markdown."""
+    blocks = [f"# {title}"]
+    for table in parts:
+        blocks += [f"**{table.title}**", written(table, "pipe")]
+    return "\n\n".join([*blocks, *notes]) + "\n"
+
+
+def latex(title: str, parts: Sequence[Table], notes: Sequence[str]) -> str:
+    """Write tables and notes in LaTeX, to be read by \\input; all text is escaped."""
+    blocks = [f"% {title}; needs \\usepackage{{longtable}}"]
+    for table in parts:
+        blocks += [_escaped(table.title), written(table, "latex_longtable")]
+    return "\n\n".join([*blocks, *map(_escaped, notes)]) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in text)
+
+
+def written(table: Table, form: str, columns: Sequence[int] | None = None) -> str:
+    """Write (some columns of) a table in one of tabulate's forms; numbers to the right."""
+    kept = range(len(table.head)) if columns is None else columns
+    rows = [[row[i] for i in kept] for row in (table.head, *table.rows)]
+    sides = ["right" if right else "left" for right in right_aligned(table)]
+    aligned = [sides[i] for i in kept]
+    return tabulate(rows[1:], rows[0], form, disable_numparse=True, colalign=aligned)
+
+
+def right_aligned(table: Table) -> list[bool]:
+    """Tell which columns hold numbers."""
+    columns = zip(*table.rows, strict=True)
+    return [all(cell[:1] in "0123456789[–" for cell in column) for column in columns]

@@ -1,0 +1,188 @@
+"""Training: one loop for every defense; validation each epoch chooses the checkpoint."""
+
+import copy
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from gauntlet import augment, scoring
+from gauntlet.attacks import bind
+from gauntlet.attacks.fgsm import fgsm
+from gauntlet.errors import GauntletError
+from gauntlet.models import evaluating
+from gauntlet.optimizers import average_into, make_optimizer, set_learning_rate
+from gauntlet.plugins import load
+from gauntlet.progress import Progress
+from gauntlet.seeding import generator
+
+logger = logging.getLogger(__name__)
+
+COLLAPSE_GAP = 0.3  # FGSM accuracy above PGD accuracy by this share, and
+COLLAPSE_FALL = 0.5  # PGD accuracy below this share of its best: single-step training collapsed
+
+
+@dataclass
+class Part:
+    """Images [N, C, H, W] float32 in [0, 1] and labels [N] int64, on the device."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass
+class Outcome:
+    """What a training leaves: states of the best and the last epoch, history, warnings."""
+
+    best: dict[str, Tensor] = field(default_factory=dict)
+    last: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict] = field(default_factory=list)
+    best_epoch: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def fit(
+    model: nn.Module, spec: dict, train: Part, validation: Part, crafted: Tensor | None = None
+) -> Outcome:
+    """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
+
+    `crafted` [N, C, H, W] are examples of the training images, in their order. Each epoch
+    measures clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
+    accuracy, ties go to the higher clean accuracy, then to the earlier epoch. Raises
+    NonFiniteLoss if the loss stops being a number.
+    """
+    outcome, training = Outcome(), spec["training"]
+    optimizer, step = make_optimizer(model, training), _Step(model, spec)
+    average = copy.deepcopy(model) if training["ema"] else model
+    progress = Progress("epoch", training["epochs"])
+    for epoch in range(1, training["epochs"] + 1):
+        row = {"epoch": epoch}
+        row |= _epoch(model, average, optimizer, step, spec, epoch, train, crafted, outcome)
+        row |= _validate(average, spec, epoch, validation)
+        _keep(outcome, row, average)
+        progress.done(epoch, _summary(row))
+    _watch_collapse(outcome)
+    return outcome
+
+
+class NonFiniteLoss(GauntletError):
+    """The loss is no number any more; `outcome` holds what was good before."""
+
+    def __init__(self, epoch: int, outcome: Outcome):
+        super().__init__(
+            f"The training loss is not finite in epoch {epoch}; allowed are finite losses "
+            f"(lower defenses.*.learning_rate, or start from another defense with init)."
+        )
+        self.outcome = outcome
+
+
+class _Step:
+    """One defense's loss of one batch, with the attack and precision that it asks for."""
+
+    def __init__(self, model: nn.Module, spec: dict):
+        settings = dict(spec["defense"])
+        self.model, self.precision = model, spec["training"]["precision"]
+        self.loss = load("defenses", settings.pop("kind"))
+        self.attack = bind(settings.pop("attack")) if "attack" in settings else None
+        self.settings = settings
+        self.wants = inspect.signature(self.loss).parameters
+
+    def __call__(self, images: Tensor, labels: Tensor, crafted, stream) -> Tensor:
+        extra = {"attack": self._attacked(stream)} if "attack" in self.wants else {}
+        extra |= {"crafted": crafted} if "crafted" in self.wants else {}
+        with self._autocast(images):
+            return self.loss(
+                self.model, images, labels, generator=stream, **extra, **self.settings
+            )
+
+    def _attacked(self, stream) -> Callable[[Tensor, Tensor], Tensor]:
+        def attack(images: Tensor, labels: Tensor) -> Tensor:
+            with evaluating(self.model):
+                attempt = self.attack(
+                    self.model, images, labels, generator=stream, early_stop=False
+                )
+            return attempt.images
+
+        return attack
+
+    def _autocast(self, images: Tensor):
+        lower = self.precision == "bfloat16"
+        return torch.autocast(images.device.type, torch.bfloat16, enabled=lower)
+
+
+def _epoch(model, average, optimizer, step, spec, epoch, train: Part, crafted, outcome) -> dict:
+    """Update on every training image once; the last batch may be smaller."""
+    training, count = spec["training"], len(train.labels)
+    stream = generator(spec["seed"], "train", epoch)
+    order = torch.randperm(count, generator=stream).to(train.labels.device)
+    change = getattr(augment, training["augment"])
+    model.train()
+    total = torch.zeros((), device=train.labels.device)
+    for start in range(0, count, training["batch"]):
+        rows = order[start : start + training["batch"]]
+        done = (epoch - 1 + start / count) / training["epochs"]
+        rate = set_learning_rate(optimizer, training, done)
+        images = change(train.images[rows], stream)
+        given = None if crafted is None else crafted[rows]
+        loss = step(images, train.labels[rows], given, stream)
+        if not bool(loss.isfinite()):
+            raise NonFiniteLoss(epoch, outcome)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if training["ema"]:
+            average_into(average, model, training["ema"])
+        total += loss.detach() * len(rows)
+    return {"learning_rate": rate, "train_loss": round(float(total) / count, 6)}
+
+
+def _validate(model: nn.Module, spec: dict, epoch: int, part: Part) -> dict:
+    """Measure clean accuracy, and accuracy under FGSM and under the validation attack."""
+    chosen = spec["training"]["validation_attack"]
+    quick = {"norm": chosen["norm"], "eps": chosen["eps"], "step": chosen["eps"]}
+    with evaluating(model):
+        right = scoring.predict(model, part.images, spec["batch"]) == part.labels
+        held = {"clean": right}
+        for name, attack, settings in (("fgsm", fgsm, quick), ("robust", bind(chosen), {})):
+            stream = generator(spec["seed"], "validation", name, epoch)
+            examples, _ = scoring.attack_in_batches(
+                model, attack, part.images, part.labels, right, stream, spec["batch"], settings
+            )
+            held[name] = right & (scoring.predict(model, examples, spec["batch"]) == part.labels)
+    return {f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in held.items()}
+
+
+def _keep(outcome: Outcome, row: dict, model: nn.Module) -> None:
+    outcome.history.append(row)
+    outcome.last = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    best = outcome.history[outcome.best_epoch - 1] if outcome.best_epoch else None
+    if best is None or _rank(row) > _rank(best):
+        outcome.best, outcome.best_epoch = outcome.last, row["epoch"]
+
+
+def _rank(row: dict) -> tuple[float, float]:
+    return row["validation_robust"], row["validation_clean"]
+
+
+def _watch_collapse(outcome: Outcome) -> None:
+    """Warn if the model learned to withstand one step while PGD accuracy fell."""
+    highest = 0.0
+    for row in outcome.history:
+        robust, quick = row["validation_robust"], row["validation_fgsm"]
+        highest = max(highest, robust)
+        if quick - robust > COLLAPSE_GAP and robust < COLLAPSE_FALL * highest:
+            outcome.warnings.append(
+                f"single-step collapse in epoch {row['epoch']}: FGSM accuracy {quick:.0%}, "
+                f"PGD accuracy {robust:.0%} after {highest:.0%}"
+            )
+            logger.warning(outcome.warnings[-1])
+            return
+
+
+def _summary(row: dict) -> str:
+    return ", ".join(
+        f"{key.removeprefix('validation_')} {row[key]:.4g}" for key in row if key != "epoch"
+    )

@@ -1,0 +1,207 @@
+"""Validation, wildcard constraints, and helpers for specs, code, inputs and targets; no rules.
+
+Wildcards and `config` are read here only. Nothing here imports PyTorch.
+"""
+
+import json
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+HOME = Path(workflow.basedir)
+sys.path.insert(0, str(HOME / "workflow" / "lib"))
+
+from snakemake.exceptions import WorkflowError
+
+from gauntlet import config as meaning
+from gauntlet import fingerprint, schema, spec, warm
+from gauntlet.errors import GauntletError
+
+DATA = "results/data/{dataset}/"
+RUN = "results/runs/{dataset}/{model}/{defense}/seed{seed}/"
+ATTACK = RUN + "attacks/{attack}/{part}/"
+TRANSFER = RUN + "transfer/{source}/{attack}/"
+STUDY = "results/studies/{study}/"
+EVALUATION = STUDY + "evaluation/{dataset}/{model}/{defense}/seed{seed}"
+FIGURES = ("robustness", "tradeoff", "curves", "training", "examples", "classes", "rulegraph")
+
+NAME = "[a-z][a-z0-9_]*"
+
+
+wildcard_constraints:
+    dataset=NAME,
+    model=NAME,
+    defense=NAME,
+    source=NAME,
+    attack=NAME,
+    study=NAME,
+    part="train|validation|test",
+    seed="[0-9]+",
+
+
+try:
+    SETTINGS = schema.complete(config, HOME / "workflow" / "schemas" / "config.schema.yaml")
+except GauntletError as error:
+    raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
+
+os.environ["GAUNTLET_MIRRORS"] = json.dumps(SETTINGS["mirrors"])
+GPUS = int(spec.device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all
+THREADS = SETTINGS["compute"]["threads"]
+WORKER = []
+
+
+def script_path(name):
+    """Give a stage's script."""
+    return str(HOME / "workflow" / "scripts" / f"{name}.py")
+
+
+def start_worker():
+    """Start the warm worker for jobs on this machine, and show an estimate beside the bars."""
+    if workflow.local_exec and workflow.is_main_process:
+        WORKER.append(warm.start())
+    for handler in workflow.logger_manager.get_log_handlers():
+        if hasattr(handler, "progress"):
+            from rich.progress import TimeRemainingColumn
+
+            handler.progress.speed_estimate_period = 1e6
+            handler.progress.columns += (TimeRemainingColumn(),)
+
+
+def stop_worker():
+    """End the warm worker."""
+    while WORKER:
+        warm.stop(WORKER.pop())
+
+
+@cache
+def code_of(stage, plugins):
+    """Hash a stage's script with all it imports and the plug-ins that its spec names."""
+    return fingerprint.code_hash(Path(script_path(stage)), plugins)
+
+
+def specified(stage, make, *names):
+    """Give a rule's two params: its spec from `make`, and the hash of the code that reads it."""
+
+    def spec_of(wildcards):
+        return make(SETTINGS, **{name: getattr(wildcards, name) for name in names})
+
+    def code(wildcards):
+        return code_of(stage, tuple(spec.plugins(spec_of(wildcards))))
+
+    return {"spec": spec_of, "code": code}
+
+
+RUN_NAMES = ("dataset", "model", "defense", "seed")
+
+
+def run_folder(run):
+    """Give the folder of one trained model."""
+    return RUN.format(**run._asdict())
+
+
+def data_inputs():
+    """Give the files that hold a data set and its split."""
+    return {name: DATA + file for name, file in DATA_FILES.items()}
+
+
+DATA_FILES = {
+    "images": "images.npy",
+    "labels": "labels.npy",
+    "meta": "data.json",
+    "split": "split.json",
+}
+
+
+def source_files(wildcards):
+    """Give the user's own file or folder that a data set is read from, if there is one."""
+    path = SETTINGS["datasets"][wildcards.dataset].get("path")
+    return [path] if path and os.path.exists(path) else []
+
+
+def weights_name(defense):
+    """Name the weights of a defense that are attacked, as its selection says."""
+    settings = SETTINGS["defenses"][defense]
+    return settings.get("selection", SETTINGS["training"]["selection"]) + ".pt"
+
+
+def attacked_weights(wildcards):
+    """Give the weights file of the run that the wildcards name."""
+    return RUN.format(**{k: getattr(wildcards, k) for k in RUN_NAMES}) + weights_name(
+        wildcards.defense
+    )
+
+
+def start_weights(wildcards):
+    """Give the weights that a training starts from: a list of one file or none."""
+    source = meaning.init_source(SETTINGS, wildcards.defense)
+    if source is None:
+        return []
+    run = spec.Run(wildcards.dataset, wildcards.model, source, wildcards.seed)
+    return [run_folder(run) + weights_name(source)]
+
+
+def crafted_examples(wildcards):
+    """Give the example files that a training needs: a list of one file or none."""
+    needed = meaning.needed_crafted(SETTINGS, wildcards.defense)
+    if needed is None:
+        return []
+    source, attack, part = needed
+    run = spec.Run(wildcards.dataset, wildcards.model, source, wildcards.seed)
+    return [run_folder(run) + f"attacks/{attack}/{part}/draws.npy"]
+
+
+def source_draws(wildcards):
+    """Give the examples that were made against a transfer's source."""
+    run = spec.Run(wildcards.dataset, wildcards.model, wildcards.source, wildcards.seed)
+    return run_folder(run) + f"attacks/{wildcards.attack}/test/draws.npy"
+
+
+def study_runs(wildcards):
+    """List a study's runs."""
+    return spec.runs(SETTINGS, wildcards.study)
+
+
+def run_files(pattern):
+    """Give an input function: one file per run of the study, below the run's folder."""
+    return lambda wildcards: [run_folder(run) + pattern for run in study_runs(wildcards)]
+
+
+def run_ledgers(wildcards):
+    """Give the ledgers of one run in a study, in the order of the study's attacks."""
+    attacks = SETTINGS["studies"][wildcards.study]["attacks"]
+    folder = attacked_weights(wildcards).rpartition("/")[0]
+    return [f"{folder}/attacks/{attack}/test/ledger.csv" for attack in attacks]
+
+
+def run_transfers(wildcards):
+    """Give the ledgers of the examples that a study shows to one run from another."""
+    folder = attacked_weights(wildcards).rpartition("/")[0]
+    sets = spec.transfer_sets(SETTINGS, wildcards.study, wildcards.defense)
+    return [f"{folder}/transfer/{source}/{attack}/ledger.csv" for source, attack in sets]
+
+
+def study_tables(wildcards):
+    """Give the evaluation of every run of a study."""
+    return [
+        EVALUATION.format(study=wildcards.study, **run._asdict()) + ".csv"
+        for run in study_runs(wildcards)
+    ]
+
+
+def all_targets():
+    """Give the tables and figures of every study that is to be run."""
+    tables = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "robustness.csv")
+    figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
+    return [
+        STUDY.format(study=study) + name for study in SETTINGS["run"] for name in (*tables, *figures)
+    ]
+
+
+def rule_edges():
+    """List which rule feeds which, for the rule graph's figure."""
+    makers = {}
+    for rule in workflow.rules:
+        for output in rule.output:
+            makers[os.path.basename(str(output))] = rule.name
+    return makers

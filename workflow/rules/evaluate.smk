@@ -1,0 +1,45 @@
+rule evaluate_robustness:
+    """Measure one model: each attack, and the worst case per image of each threat model."""
+    input:
+        ledgers=run_ledgers,
+        transfers=run_transfers,
+        train=rules.train_model.output.record,
+    output:
+        table=EVALUATION + ".csv",
+        record=EVALUATION + ".json",
+        provenance=EVALUATION + ".provenance.json",
+    log:
+        "logs/studies/{study}/evaluation/{dataset}/{model}/{defense}/seed{seed}.log",
+    benchmark:
+        "benchmarks/studies/{study}/evaluation/{dataset}/{model}/{defense}/seed{seed}.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("evaluate_robustness", spec.evaluate_spec, "study", *RUN_NAMES),
+    script:
+        "../scripts/evaluate_robustness.py"
+
+
+rule collect_results:
+    """Gather the evaluations of all models of a study into one tidy table."""
+    input:
+        tables=study_tables,
+    output:
+        robustness=STUDY + "robustness.csv",
+        provenance=STUDY + "robustness.provenance.json",
+    log:
+        "logs/studies/{study}/collect.log",
+    benchmark:
+        "benchmarks/studies/{study}/collect.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("collect_results", spec.table_spec, "study"),
+    script:
+        "../scripts/collect_results.py"

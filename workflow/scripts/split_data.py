@@ -1,0 +1,29 @@
+"""Divide a data set into training, validation and test part."""
+
+from gauntlet.job import run_here
+
+
+def split_data(images: str, labels: str, meta: str, split: str, report: str, *, spec: dict) -> None:
+    """Write the parts' index lists, and a report of counts, balance and duplicates."""
+    import json
+    import logging
+    from pathlib import Path
+
+    from gauntlet.data import read_array
+    from gauntlet.data._split import split_indices, split_report
+
+    about = json.loads(Path(meta).read_text(encoding="utf-8"))
+    classes, truth = about["classes"], read_array(labels)
+    parts = split_indices(truth, classes, about["canonical"], **spec)
+    foreign = bool(about["canonical"]) and spec.get("test") is not None
+    found = split_report(read_array(images), truth, classes, parts, foreign)
+    for warning in found["warnings"]:
+        logging.getLogger("gauntlet.split_data").warning(warning)
+    lists = {part: chosen.tolist() for part, chosen in parts.items()}
+    Path(split).write_text(json.dumps(lists) + "\n", encoding="utf-8")
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    Path(report).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_here(split_data, snakemake)
