@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+from snakemake.utils import update_config
+
 from gauntlet import spec
 from gauntlet.config import attack_points, init_source, needed_crafted
 from gauntlet.schema import complete, load_schema
-from jsonschema import Draft202012Validator
-from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

@@ -1,10 +1,11 @@
 """Configurations that are wrong: each is refused in one sentence that helps."""
 
 import pytest
-from gauntlet.errors import GauntletError
-from gauntlet.schema import complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gauntlet.errors import GauntletError
+from gauntlet.schema import complete
 from test_config import BASE, SCHEMA, laid_over
 
 DATASET = {"source": "mnist"}

@@ -198,10 +198,81 @@ def all_targets():
     ]
 
 
-def rule_edges():
-    """List which rule feeds which, for the rule graph's figure."""
-    makers = {}
-    for rule in workflow.rules:
-        for output in rule.output:
-            makers[os.path.basename(str(output))] = rule.name
-    return makers
+def study_records(wildcards):
+    """Give the evaluation record of every run of a study."""
+    return [path.removesuffix(".csv") + ".json" for path in study_tables(wildcards)]
+
+
+def study_metas(wildcards):
+    """Give the description of every data set of a study."""
+    names = SETTINGS["studies"][wildcards.study]["datasets"]
+    return [DATA.format(dataset=name) + DATA_FILES["meta"] for name in names]
+
+
+def figure_files(name, category):
+    """Give a figure's outputs: PNG for the report, SVG beside it."""
+    path = STUDY + f"figures/{name}"
+    labels = {"study": "{study}", "figure": name}
+    shown = report(
+        f"{path}.png", caption=f"../report/{name}.rst", category=category, labels=labels
+    )
+    return {"png": shown, "svg": f"{path}.svg", "provenance": f"{path}.provenance.json"}
+
+
+def shown_attack(study):
+    """Choose the attack whose examples a study shows: the longest one with a single eps."""
+
+    def length(attack):
+        points = meaning.attack_points(SETTINGS["attacks"][attack])
+        passes = points[0].get("steps", 1) * points[0].get("restarts", 1)
+        return ("eps" in points[0], len(points) == 1, passes)
+
+    return max(SETTINGS["studies"][study]["attacks"], key=length)
+
+
+def shown_files(file):
+    """Give an input function: a file of the shown attack, for each model of the first seed."""
+
+    def files(wildcards):
+        seed = study_runs(wildcards)[0].seed
+        shown = shown_attack(wildcards.study)
+        return [
+            run_folder(run) + f"attacks/{shown}/test/{file}"
+            for run in study_runs(wildcards)
+            if run.seed == seed
+        ]
+
+    return files
+
+
+def study_images(wildcards):
+    """Give the images of every data set of a study."""
+    names = SETTINGS["studies"][wildcards.study]["datasets"]
+    return [DATA.format(dataset=name) + DATA_FILES["images"] for name in names]
+
+
+# Which rule feeds which; a test holds this against what Snakemake itself finds.
+RULE_EDGES = [
+    ["download_data", "split_data"],
+    ["split_data", "train_model"],
+    ["train_model", "craft_examples"],
+    ["train_model", "transfer_examples"],
+    ["craft_examples", "transfer_examples"],
+    ["craft_examples", "train_model"],
+    ["craft_examples", "evaluate_robustness"],
+    ["transfer_examples", "evaluate_robustness"],
+    ["train_model", "evaluate_robustness"],
+    ["evaluate_robustness", "collect_results"],
+    ["collect_results", "publish_tables"],
+    ["collect_results", "plot_robustness"],
+    ["collect_results", "plot_tradeoff"],
+    ["collect_results", "plot_curves"],
+    ["collect_results", "plot_classes"],
+    ["train_model", "plot_training"],
+    ["craft_examples", "plot_examples"],
+]
+
+
+def graph_spec(settings, study):
+    """Say what the rule graph's figure shows."""
+    return {"edges": RULE_EDGES, "figures": settings["figures"]}

@@ -28,7 +28,12 @@ rule collect_results:
     input:
         tables=study_tables,
     output:
-        robustness=STUDY + "robustness.csv",
+        robustness=report(
+            STUDY + "robustness.csv",
+            caption="../report/results.rst",
+            category="Tables",
+            labels={"study": "{study}", "table": "all results"},
+        ),
         provenance=STUDY + "robustness.provenance.json",
     log:
         "logs/studies/{study}/collect.log",

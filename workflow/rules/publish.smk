@@ -1,1 +1,185 @@
+rule publish_tables:
+    """Publish a study's summary as CSV, Markdown and LaTeX, and the cost of its trainings."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+        provenances=run_files("train.provenance.json"),
+    output:
+        summary_csv=report(
+            STUDY + "summary.csv",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"study": "{study}", "table": "summary"},
+        ),
+        summary_md=STUDY + "summary.md",
+        summary_tex=STUDY + "summary.tex",
+        timings=report(
+            STUDY + "timings.csv",
+            caption="../report/timings.rst",
+            category="Tables",
+            labels={"study": "{study}", "table": "training cost"},
+        ),
+        provenance=STUDY + "summary.provenance.json",
+    log:
+        "logs/studies/{study}/publish.log",
+    benchmark:
+        "benchmarks/studies/{study}/publish.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("publish_tables", spec.table_spec, "study"),
+    script:
+        "../scripts/publish_tables.py"
 
+
+rule plot_robustness:
+    """Draw robust accuracy by defense and attack."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+    output:
+        **figure_files("robustness", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/robustness.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/robustness.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_robustness", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_robustness.py"
+
+
+rule plot_tradeoff:
+    """Draw clean against robust accuracy."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+    output:
+        **figure_files("tradeoff", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/tradeoff.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/tradeoff.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_tradeoff", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_tradeoff.py"
+
+
+rule plot_curves:
+    """Draw robust accuracy against eps."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+    output:
+        **figure_files("curves", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/curves.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/curves.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_curves", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_curves.py"
+
+
+rule plot_training:
+    """Draw validation accuracy by epoch."""
+    input:
+        histories=run_files("history.csv"),
+        trains=run_files("train.json"),
+    output:
+        **figure_files("training", "Training"),
+    log:
+        "logs/studies/{study}/figures/training.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/training.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_training", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_training.py"
+
+
+rule plot_classes:
+    """Draw robust accuracy by class."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+        records=study_records,
+        data=study_metas,
+    output:
+        **figure_files("classes", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/classes.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/classes.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_classes", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_classes.py"
+
+
+rule plot_examples:
+    """Draw clean images, perturbations and adversarial examples."""
+    input:
+        ledgers=shown_files("ledger.csv"),
+        examples=shown_files("examples.npy"),
+        images=study_images,
+        data=study_metas,
+    output:
+        **figure_files("examples", "Examples"),
+    log:
+        "logs/studies/{study}/figures/examples.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/examples.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_examples", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_examples.py"
+
+
+rule plot_rulegraph:
+    """Draw which rule feeds which."""
+    output:
+        **figure_files("rulegraph", "Workflow"),
+    log:
+        "logs/studies/{study}/figures/rulegraph.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/rulegraph.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_rulegraph", graph_spec, "study"),
+    script:
+        "../scripts/plot_rulegraph.py"

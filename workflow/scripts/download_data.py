@@ -9,7 +9,8 @@ def download_data(images: str, labels: str, meta: str, *, spec: dict, files=()) 
     """Write images.npy, labels.npy and data.json of the source that the spec names.
 
     `files` is the path that the spec names, if it is on this machine: an input, so that a change
-    of it is seen. Downloads are kept beside the data sets, in `.downloads/<source>`, for all that share a source.
+    of it is seen. Downloads are kept beside the data sets, in `.downloads/<source>`, for all that
+    share a source.
     """
     from gauntlet.data import load_dataset
     from gauntlet.data._dataset import write_dataset

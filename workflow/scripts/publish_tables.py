@@ -22,7 +22,7 @@ def publish_tables(
     from pathlib import Path
 
     from gauntlet import tables
-    from gauntlet.metrics import read_rows, write_rows
+    from gauntlet.metrics import RUN_NAMES, read_rows, run_of, write_rows
 
     summary = tables.summarize(read_rows(robustness))
     write_rows(summary_csv, tables.SUMMARY, summary)
@@ -30,11 +30,11 @@ def publish_tables(
     spent, seconds = [], {}
     for path in provenances:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        names = tables.run_of(path)
+        names = run_of(path)
         costs = {name: record.get(name) for name in tables.COSTS}
-        spent.append(dict(zip(tables.RUN_NAMES, names, strict=True)) | costs)
+        spent.append(dict(zip(RUN_NAMES, names, strict=True)) | costs)
         seconds.setdefault(names[:3], []).append(float(record["seconds"]))
-    write_rows(timings, (*tables.RUN_NAMES, *tables.COSTS), spent)
+    write_rows(timings, (*RUN_NAMES, *tables.COSTS), spent)
 
     parts = [tables.headline_table(summary, seconds), tables.full_table(summary)]
     notes = [*tables.warnings(summary), *tables.NOTES]

@@ -35,7 +35,7 @@ def train_model(images, labels, meta, split, start, crafted, best, last, history
     io.save_state(outcome.best, best)
     io.save_state(outcome.last, last)
     io.write_rows(history, outcome.history[0], outcome.history)
-    io.write_json(record, stages.training_record(spec, outcome))
+    io.write_json(record, training.choice_record(spec, outcome))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,24 @@ from gauntlet.seeding import generator
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ["index", "label", "access", "norm", "eps", "clean_prediction", "adversarial_prediction", "clean_loss", "adversarial_loss", "clean_confidence", "adversarial_confidence", "linf", "l2", "success", "steps", "draw_loss"]
+COLUMNS = [
+    "index",
+    "label",
+    "access",
+    "norm",
+    "eps",
+    "clean_prediction",
+    "adversarial_prediction",
+    "clean_loss",
+    "adversarial_loss",
+    "clean_confidence",
+    "adversarial_confidence",
+    "linf",
+    "l2",
+    "success",
+    "steps",
+    "draw_loss",
+]
 
 
 @dataclass(frozen=True)

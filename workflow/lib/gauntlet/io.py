@@ -16,7 +16,9 @@ from gauntlet.errors import GauntletError
 def save_state(state: dict[str, torch.Tensor], path: str | Path) -> None:
     """Write a state dict; the same tensors give the same bytes whatever the file's name."""
     buffer = io.BytesIO()
-    torch.save({name: tensor.detach().cpu().clone() for name, tensor in state.items()}, buffer)
+    torch.save(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, buffer
+    )
     Path(path).write_bytes(buffer.getvalue())
 
 
@@ -28,7 +30,9 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise GauntletError(f"{path} is no readable file of weights ({_first_line(error)}).") from error
+        raise GauntletError(
+            f"{path} is no readable file of weights ({_first_line(error)})."
+        ) from error
     if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
         raise GauntletError(f"{path} must hold a state dict: names with tensors, nothing else.")
     return state

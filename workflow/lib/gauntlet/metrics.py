@@ -1,6 +1,7 @@
 """From ledgers to rows: what happened to every image, as accuracies with intervals. NumPy only."""
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 
 from gauntlet.errors import GauntletError
 
+RUN = re.compile(r"(?:^|/)runs/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
+RUN_NAMES = ("dataset", "model", "defense", "seed")
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 SELF = "self"  # source of examples that were made against the model they are shown to
 WORST = "worst_case"
@@ -66,8 +69,9 @@ def wilson(accuracy: float, n: int) -> tuple[float, float]:
     square = Z95**2
     center = (accuracy + square / (2 * n)) / (1 + square / n)
     spread = accuracy * (1 - accuracy) / n + square / (4 * n**2)
-    half = Z95 * np.sqrt(spread) / (1 + square / n)
-    return max(0.0, float(center - half)), min(1.0, float(center + half))
+    half = Z95 * spread**0.5 / (1 + square / n)
+    low, high = float(center - half), float(center + half)
+    return max(0.0, min(low, accuracy)), min(1.0, max(high, accuracy))  # against rounding
 
 
 def read_points(path: str | Path, attack: str, source: str = SELF) -> list[Point]:
@@ -186,8 +190,8 @@ def measure(point: Point) -> dict:
         "median_l2": np.median(point.l2[point.fell]) if fallen else np.nan,
         "mean_steps": point.steps.mean(),
     }
-    values["clean_low"], values["clean_high"] = wilson(clean, n)
-    values["robust_low"], values["robust_high"] = wilson(robust, n)
+    values["clean_low"], values["clean_high"] = wilson(float(clean), n)
+    values["robust_low"], values["robust_high"] = wilson(float(robust), n)
     names = {name: getattr(point, name) for name in ("attack", "source", "access", "norm", "eps")}
     return names | {"n": n} | {name: rounded(value) for name, value in values.items()}
 
@@ -207,6 +211,14 @@ def per_class(points: Sequence[Point]) -> list[dict]:
             }
         )
     return rows
+
+
+def run_of(path: str | Path) -> tuple[str, str, str, str]:
+    """Give (dataset, model, defense, seed) of a file under results/runs/, from its path."""
+    match = RUN.search(Path(path).as_posix())
+    if match is None:
+        raise GauntletError(f"{path} must lie under runs/<dataset>/<model>/<defense>/seed<seed>/.")
+    return match.groups()
 
 
 def rounded(value: float) -> float | None:

@@ -50,8 +50,6 @@ def attack_in_batches(
     """
     examples, steps = images.clone(), torch.zeros_like(labels)
     for rows in chosen.nonzero().squeeze(1).split(batch):
-        attempt = attack(
-            model, images[rows], labels[rows], generator=stream, **(settings or {})
-        )
+        attempt = attack(model, images[rows], labels[rows], generator=stream, **(settings or {}))
         examples[rows], steps[rows] = attempt.images, attempt.steps
     return examples, steps

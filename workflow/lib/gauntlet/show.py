@@ -24,16 +24,15 @@ def terminal(summary_csv: str | Path, width: int = 100) -> str:
 
 def plain(table: Table, width: int) -> str:
     """Write a table as plain text; columns that do not fit go below, behind the names again."""
-    right = right_aligned(table)
-    sizes = [max(map(len, column)) for column in zip(table.head, *table.rows, strict=True)]
-    names = right.index(True) if True in right else 1
-    blocks, rest = [], list(range(names, len(sizes)))
-    while rest:
-        block = [*range(names), rest.pop(0)]
-        while rest and sum(sizes[i] + 2 for i in (*block, rest[0])) - 2 <= width:
-            block.append(rest.pop(0))
-        blocks.append(written(table, "simple", block))
-    return "\n\n".join(blocks)
+    names = [*range(right_aligned(table).index(True))]
+    blocks, columns = [], list(names)
+    for column in range(len(names), len(table.head)):
+        wider = written(table, "simple", [*columns, column])
+        if len(columns) > len(names) and len(wider.splitlines()[1]) > width:
+            blocks.append(written(table, "simple", columns))
+            columns = list(names)
+        columns.append(column)
+    return "\n\n".join([*blocks, written(table, "simple", columns)])
 
 
 def places(study: Path) -> list[str]:

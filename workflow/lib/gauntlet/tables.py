@@ -1,10 +1,8 @@
 """From rows to tables: means over seeds, and their CSV, Markdown, LaTeX and plain text."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
@@ -12,7 +10,6 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 from gauntlet.errors import GauntletError
 from gauntlet.metrics import SELF, WORST, rounded, wilson
 
-RUN = re.compile(r"(?:^|/)runs/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 GROUP = ("dataset", "model", "defense", "attack", "source", "access", "norm", "eps")
 POINT = ("attack", "source", "norm", "eps")
 SUMMARY = (
@@ -21,7 +18,6 @@ SUMMARY = (
     *("robust_mean", "robust_std", "robust_low", "robust_high", "success_mean", "loss_mean"),
     *("selection", "warning"),
 )
-RUN_NAMES = ("dataset", "model", "defense", "seed")
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mb")
 NOTES = (
     (
@@ -45,14 +41,6 @@ class Table:
     title: str
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
-
-
-def run_of(path: str | Path) -> tuple[str, str, str, str]:
-    """Give (dataset, model, defense, seed) of a file under results/runs/, from its path."""
-    match = RUN.search(Path(path).as_posix())
-    if match is None:
-        raise GauntletError(f"{path} must lie under runs/<dataset>/<model>/<defense>/seed<seed>/.")
-    return match.groups()
 
 
 def summarize(rows: Sequence[dict]) -> list[dict]:
@@ -134,10 +122,19 @@ def point_labels(points: Sequence[tuple[str, str, str, str]]) -> dict[tuple, str
     for point in points:
         attack, source, norm, eps = point
         label = attack.replace(WORST, "worst case")
-        label += f" from {source}" if source != SELF else ""
+        label = label if source == SELF else f"transfer {label} ({source})"
         several = names.count((attack, source)) > 1
         labels[point] = f"{label} {threat_label(norm, eps)}" if several else label
     return labels
+
+
+def threats_text(points: Sequence[tuple[str, str, str, str]]) -> str:
+    """Say at which norm and eps the white-box attacks among points were run."""
+    threats: dict[str, list[str]] = {}
+    for attack, source, norm, eps in points:
+        if attack != WORST and source == SELF:
+            threats.setdefault(threat_label(norm, eps), []).append(attack)
+    return "; ".join(f"{', '.join(attacks)}: {threat}" for threat, attacks in threats.items())
 
 
 def percent(mean: str | float | None, spread: str | float | None = None) -> str:
@@ -182,13 +179,11 @@ def _title(rows: Sequence[dict]) -> str:
     counts = dict.fromkeys((row["dataset"], str(row["n"])) for row in rows)
     n = f"n = {', '.join(f'{n} ({name})' if len(counts) > 1 else n for name, n in counts)}"
     seeds = " to ".join(sorted({str(row["seeds"]) for row in rows}))
-    threats: dict[str, list[str]] = {}
-    for attack, source, norm, eps in headline(rows):
-        if attack != WORST and source == SELF:
-            threats.setdefault(threat_label(norm, eps), []).append(attack)
-    where = "; ".join(f"{', '.join(attacks)}: {threat}" for threat, attacks in threats.items())
     name = " · ".join(runs[0]) if len(runs) == 1 else f"{len(runs)} data sets and models"
-    return f"{name}, {n}, {seeds} seed{'' if seeds == '1' else 's'}; {where}"
+    seeds += " seed" if seeds == "1" else " seeds"
+    half = max((float(row["robust_high"]) - float(row["robust_low"])) / 2 for row in rows)
+    known = f"{name}, {n}, {seeds}, 95 % interval at most ± {100 * half:.1f}"
+    return f"{known}; {threats_text(headline(rows))}"
 
 
 def full_table(rows: Sequence[dict]) -> Table:

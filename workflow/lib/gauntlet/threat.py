@@ -14,6 +14,7 @@ from gauntlet import seeding
 NORMS = ("linf", "l2")
 SLACK = 1e-6  # relative to eps: what rounding to float32 may cost
 TINY = 1e-12
+INWARDS = 1 - 1e-12  # what float64 may lose in a norm
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,13 @@ class L2Ball:
         return L2Ball(self.images[rows], self.eps)
 
     def project(self, examples: Tensor) -> Tensor:
-        """Shrink the perturbation to eps, measured in float64 on what float32 can hold."""
-        inside = self._shrink(examples.clamp(0, 1))
-        excess = distance(inside, self.images, "l2") > self.eps
-        return self._shrink(inside, 1 - 1e-5) if bool(excess.any()) else inside
-
-    def _shrink(self, examples: Tensor, margin: float = 1 - 1e-7) -> Tensor:
-        offset = examples.double() - self.images.double()
+        """Shrink the perturbation to eps; every pixel is rounded towards its image's."""
+        wide, inside = self.images.double(), examples.clamp(0, 1)
+        offset = inside.double() - wide
         norms = torch.linalg.vector_norm(offset.flatten(1), dim=1)
-        factor = torch.where(norms > self.eps, self.eps * margin / norms.clamp(min=TINY), 1.0)
-        shrunk = (self.images.double() + per_image(factor) * offset).float()
-        return torch.where(per_image(factor < 1), shrunk, examples)
+        factor = per_image(self.eps * INWARDS / norms.clamp(min=TINY))
+        shrunk = _round_towards(wide + factor * offset, self.images)
+        return torch.where(per_image(norms > self.eps), shrunk, inside)
 
     def random_start(self, stream: torch.Generator) -> Tensor:
         """Draw a direction uniformly and a radius as in a ball of this dimension."""

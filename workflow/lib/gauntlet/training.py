@@ -68,6 +68,25 @@ def fit(
     return outcome
 
 
+def choice_record(spec: dict, outcome: Outcome) -> dict:
+    """Tell which checkpoint is attacked, by which rule, and what was noticed."""
+    training = spec["training"]
+    best = training["selection"] == "best"
+    chosen = outcome.history[(outcome.best_epoch if best else len(outcome.history)) - 1]
+    attack = training["validation_attack"]
+    by = f"{attack['kind']}-{attack['steps']}, {attack['norm']} eps {attack['eps']:.4g}"
+    rule = f"best robust validation accuracy ({by}), ties by clean" if best else "last epoch"
+    return {
+        "selection": training["selection"],
+        "rule": rule,
+        "selected_epoch": chosen["epoch"],
+        "epochs": training["epochs"],
+        "validation_clean": chosen["validation_clean"],
+        "validation_robust": chosen["validation_robust"],
+        "warnings": outcome.warnings,
+    }
+
+
 class NonFiniteLoss(GauntletError):
     """The loss is no number any more; `outcome` holds what was good before."""
 
@@ -94,9 +113,7 @@ class _Step:
         extra = {"attack": self._attacked(stream)} if "attack" in self.wants else {}
         extra |= {"crafted": crafted} if "crafted" in self.wants else {}
         with self._autocast(images):
-            return self.loss(
-                self.model, images, labels, generator=stream, **extra, **self.settings
-            )
+            return self.loss(self.model, images, labels, generator=stream, **extra, **self.settings)
 
     def _attacked(self, stream) -> Callable[[Tensor, Tensor], Tensor]:
         def attack(images: Tensor, labels: Tensor) -> Tensor:
@@ -152,7 +169,9 @@ def _validate(model: nn.Module, spec: dict, epoch: int, part: Part) -> dict:
                 model, attack, part.images, part.labels, right, stream, spec["batch"], settings
             )
             held[name] = right & (scoring.predict(model, examples, spec["batch"]) == part.labels)
-    return {f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in held.items()}
+    return {
+        f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in held.items()
+    }
 
 
 def _keep(outcome: Outcome, row: dict, model: nn.Module) -> None:

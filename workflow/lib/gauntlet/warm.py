@@ -16,11 +16,18 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from array import array
 from pathlib import Path
 
 ADDRESS = "GAUNTLET_WARM"  # "<interpreter>:<socket>" of the worker
-PRELOAD = ("torch", "torch._dynamo", "pandas", "matplotlib.figure", "matplotlib.backends.backend_agg")
+PRELOAD = (
+    "torch",
+    "torch._dynamo",
+    "pandas",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+)
 PATIENCE = 30.0  # seconds to wait for a worker that is starting
 LENGTH = 8  # bytes that announce a message's length
 
@@ -128,10 +135,19 @@ def _child(line: socket.socket) -> None:
         code = _perform(message)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
+        _leave(line, code)
+
+
+def _leave(line: socket.socket, code: int) -> None:
+    """Tell the launcher, if it is still there; never return into the worker's own code."""
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
         line.send(bytes([code & 255]))
+    finally:
         os._exit(code)
 
 

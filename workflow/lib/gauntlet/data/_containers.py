@@ -14,6 +14,7 @@ from gauntlet.errors import GauntletError
 
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 BROKEN = (OSError, EOFError, ValueError, OverflowError, zlib.error, tarfile.TarError)
+BLOCK = 1 << 20  # bytes that are read at a time
 ALGORITHMS = {32: "md5", 64: "sha256"}
 
 
@@ -41,7 +42,7 @@ def verified_members(path: Path, digests: Mapping[str, str], limit: int) -> dict
     try:
         with (
             _unpacked(path, limit) as stream,
-            tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK, errorlevel=2) as archive,
         ):
             for member in archive:
                 name = member.name.removeprefix("./")
@@ -78,7 +79,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 def _unpacked(path: Path, limit: int) -> io.BufferedReader:
     with open(path, "rb") as stream:
         start = stream.read(2)
-    return io.BufferedReader(_Bounded(OPENERS.get(start, open)(path, "rb"), limit), 1 << 20)
+    return io.BufferedReader(_Bounded(OPENERS.get(start, open)(path, "rb"), limit), BLOCK)
 
 
 class _Bounded(io.RawIOBase):

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from gauntlet.data._dataset import Dataset
+from gauntlet.data._meter import Meter
 from gauntlet.errors import GauntletError
-from gauntlet.progress import Progress
 
 logger = logging.getLogger(__name__)
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -38,7 +38,7 @@ def image_folder(
     listed = _listed(Path(path))
     files = [(label, file) for label, (_, files) in enumerate(listed) for file in files]
     digest, images = hashlib.sha256(), None
-    progress = Progress(f"Reading {path}", len(files), every=5.0)
+    meter = Meter(f"Reading {path}", 0, sum(file.stat().st_size for _, file in files))
     for position, (_, file) in enumerate(files):
         content = _content(file)
         name = file.relative_to(path).as_posix()
@@ -48,7 +48,8 @@ def image_folder(
             channels = len(image)
             images = np.empty((len(files), *image.shape), np.uint8)
         images[position] = _fitting(image, images, file, files[0][1])
-        progress.done(position + 1)
+        meter.add(len(content))
+    meter.close()
     return Dataset(
         images=images,
         labels=np.array([label for label, _ in files], dtype=np.int64),

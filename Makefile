@@ -1,0 +1,60 @@
+# `make` reproduces the default study; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+STUDY ?= quickstart
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/snakemake --cores $(CORES)
+SOURCES := workflow/lib workflow/scripts tests
+RULES := Snakefile workflow/rules
+
+.PHONY: all study show report env test lint format benchmark clean help
+.DEFAULT_GOAL := all
+
+all: study show report ## Run the default study, print its table, build its report
+
+study: $(VENV)/.ready ## Run the studies that config/config.yaml names
+	@$(RUN) $(if $(CONFIG),--configfile $(CONFIG))
+
+show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/$(STUDY)
+
+report: $(VENV)/.ready ## Build results/report.html from what has been run
+	@$(BIN)/snakemake --cores 1 --logger "" --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
+
+env: $(VENV)/.ready ## Create .venv from the pinned lock
+
+$(VENV)/.ready: envs/requirements.txt envs/lock.txt
+	@echo "Installing the pinned environment into $(VENV) (PyTorch is large: some minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauntlet needs Python 3.11 or newer; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt
+	@touch $@
+
+test: $(VENV)/.ready-dev ## Run all tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: $(VENV)/.ready-dev ## Check style of Python and Snakemake code
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/snakefmt --check $(RULES)
+	@$(BIN)/snakemake --lint
+
+format: $(VENV)/.ready-dev ## Format Python and Snakemake code
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/snakefmt $(RULES)
+
+benchmark: $(VENV)/.ready-dev ## Measure speed, as ratios
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/benchmark.py
+
+clean: ## Remove results, logs and Snakemake's records (not .venv)
+	rm -rf results/data results/runs results/studies results/report.html logs benchmarks .snakemake
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'

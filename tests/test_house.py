@@ -1,0 +1,119 @@
+"""The import law, and files and functions of a size that can be read."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from gauntlet import fingerprint
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "workflow" / "lib" / "gauntlet"
+SCRIPTS = ROOT / "workflow" / "scripts"
+FAMILIES = {"attacks", "defenses", "models", "data"}
+# What a plug-in may import from this package, besides private helpers of its own family.
+PLUGIN_MAY = {"gauntlet.threat", "gauntlet.seeding", "gauntlet.io"}
+PLUGIN_MAY |= {"gauntlet.errors", "gauntlet.progress"}
+EXTRA = {"gauntlet.defenses.trades": {"gauntlet.models"}}  # eval mode inside its loss
+LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")  # what parsing imports
+HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib"}
+
+
+def _modules():
+    for path in sorted(LIBRARY.rglob("*.py")):
+        parts = path.relative_to(LIBRARY.parent).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+MODULES = dict(_modules())
+
+
+def _imports(path, deep=True):
+    """Name every module that a file imports: at any depth, or when it is itself imported."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if deep else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+def _family(module):
+    parts = module.split(".")
+    return parts[1] if len(parts) > 2 and parts[1] in FAMILIES else None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_library_never_imports_snakemake_or_scripts(module):
+    scripts = {path.stem for path in SCRIPTS.glob("*.py")}
+    tops = {name.split(".")[0] for name in _imports(MODULES[module])}
+    assert not tops & ({"snakemake"} | scripts)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if _family(m)])
+def test_plugins_import_only_what_they_may(module):
+    family = f"gauntlet.{_family(module)}"
+    for name in fingerprint.imported_modules(MODULES[module].read_text()):
+        own = name == family or name.startswith(f"{family}._")
+        assert own or name == "gauntlet" or name in PLUGIN_MAY | EXTRA.get(module, set()), name
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_parsing_imports_nothing_heavy(name):
+    todo, seen = [f"gauntlet.{name}"], set()
+    while todo:
+        module = todo.pop()
+        if module not in seen:
+            seen.add(module)
+            names = set(_imports(MODULES[module], deep=False))
+            assert not {n.split(".")[0] for n in names} & HEAVY
+            todo += [n for n in names if n in MODULES]
+
+
+def test_common_rules_import_only_light_modules():
+    text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("from gauntlet import")]
+    names = {name.split(" as ")[0].strip() for line in lines for name in line[21:].split(",")}
+    assert names and names <= set(LIGHT)
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_scripts_name_snakemake_once_on_the_last_line(path):
+    text = path.read_text()
+    uses = [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Name) and node.id == "snakemake"
+    ]
+    assert uses == [len(text.splitlines())]
+    assert f"run({path.stem}, snakemake)" in text or f"run_here({path.stem}, snakemake)" in text
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), *sorted(SCRIPTS.glob("*.py"))], ids=str)
+def test_importing_does_nothing(path):
+    """At the top level stand only definitions, imports and the guarded start."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Expr):
+            assert isinstance(node.value, ast.Constant), f"{path}:{node.lineno}"
+        guarded = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+        typed = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign)
+        assert guarded or typed or isinstance(node, (*kinds, ast.AnnAssign, ast.Expr))
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), *sorted(SCRIPTS.glob("*.py"))], ids=str)
+def test_sizes(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 50, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if "gauntlet.job" not in m])
+def test_no_prints_in_the_library(module):
+    if module in ("gauntlet.show", "gauntlet.warm"):
+        return  # they speak to the terminal
+    calls = (n for n in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(n, ast.Call))
+    assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls)

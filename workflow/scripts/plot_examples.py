@@ -1,0 +1,44 @@
+"""Plot clean images, perturbations and adversarial examples."""
+
+from gauntlet.job import run
+
+
+def plot_examples(
+    ledgers: list[str],
+    examples: list[str],
+    images: list[str],
+    data: list[str],
+    png: str,
+    svg: str,
+    *,
+    spec: dict,
+) -> None:
+    """Draw the same test images for each model; `examples` lie beside `ledgers`, in their order.
+
+    `images` and `data` are images.npy and data.json of spec["datasets"], in that order. Of a
+    defense, the first ledger is shown.
+    """
+    import json
+    from pathlib import Path
+
+    import numpy as np
+
+    from gauntlet.figures import style
+    from gauntlet.figures.examples import Shown, Source, draw
+    from gauntlet.metrics import read_rows, run_of
+
+    sources = {}
+    for name, array, text in zip(spec["datasets"], images, data, strict=True):
+        told = json.loads(Path(text).read_text(encoding="utf-8"))
+        sources[name] = Source(np.load(array, mmap_mode="r"), told["max_value"], told["classes"])
+    shown = []
+    for ledger, saved in zip(ledgers, examples, strict=True):
+        attack = Path(ledger).parts[-3]
+        made = np.load(saved, mmap_mode="r")
+        shown.append(Shown(*run_of(ledger), attack, read_rows(ledger), made))
+    figures = spec["figures"]
+    style.render(lambda: draw(shown, sources, figures["examples"]), png, svg, figures)
+
+
+if __name__ == "__main__":
+    run(plot_examples, snakemake)

@@ -1,0 +1,15 @@
+"""Plot which rule feeds which."""
+
+from gauntlet.job import run
+
+
+def plot_rulegraph(png: str, svg: str, *, spec: dict) -> None:
+    """Draw spec["edges"], a list of [source rule, target rule]."""
+    from gauntlet.figures import style
+    from gauntlet.figures.rulegraph import draw
+
+    style.render(lambda: draw(spec["edges"]), png, svg, spec["figures"])
+
+
+if __name__ == "__main__":
+    run(plot_rulegraph, snakemake)

@@ -1,0 +1,33 @@
+"""Plot validation accuracy by epoch."""
+
+from gauntlet.job import run
+
+
+def plot_training(
+    histories: list[str], trains: list[str], splits: list[str], png: str, svg: str, *, spec: dict
+) -> None:
+    """Draw a panel per defense; `trains` are the train.json beside `histories`, in their order.
+
+    `splits` are the split.json of spec["datasets"], in that order.
+    """
+    import json
+    from pathlib import Path
+
+    from gauntlet.figures import style
+    from gauntlet.figures.training import Training, draw
+    from gauntlet.metrics import read_rows, run_of
+
+    def read(path: str) -> dict:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+    parts = {n: read(path) for n, path in zip(spec["datasets"], splits, strict=True)}
+    trainings = []
+    for history, train in zip(histories, trains, strict=True):
+        names, rows = run_of(history), read_rows(history)
+        count = len(parts[names[0]]["validation"])
+        trainings.append(Training(*names, rows, read(train), count))
+    style.render(lambda: draw(trainings), png, svg, spec["figures"])
+
+
+if __name__ == "__main__":
+    run(plot_training, snakemake)
