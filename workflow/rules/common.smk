@@ -194,7 +194,9 @@ def all_targets():
     tables = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "robustness.csv")
     figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
     return [
-        STUDY.format(study=study) + name for study in SETTINGS["run"] for name in (*tables, *figures)
+        STUDY.format(study=study) + name
+        for study in SETTINGS["run"]
+        for name in (*tables, *figures)
     ]
 
 
@@ -203,19 +205,21 @@ def study_records(wildcards):
     return [path.removesuffix(".csv") + ".json" for path in study_tables(wildcards)]
 
 
-def study_metas(wildcards):
-    """Give the description of every data set of a study."""
-    names = SETTINGS["studies"][wildcards.study]["datasets"]
-    return [DATA.format(dataset=name) + DATA_FILES["meta"] for name in names]
+def study_data(file):
+    """Give an input function: one file of every data set of a study."""
+
+    def files(wildcards):
+        names = SETTINGS["studies"][wildcards.study]["datasets"]
+        return [DATA.format(dataset=name) + file for name in names]
+
+    return files
 
 
 def figure_files(name, category):
     """Give a figure's outputs: PNG for the report, SVG beside it."""
     path = STUDY + f"figures/{name}"
     labels = {"study": "{study}", "figure": name}
-    shown = report(
-        f"{path}.png", caption=f"../report/{name}.rst", category=category, labels=labels
-    )
+    shown = report(f"{path}.png", caption=f"../report/{name}.rst", category=category, labels=labels)
     return {"png": shown, "svg": f"{path}.svg", "provenance": f"{path}.provenance.json"}
 
 
@@ -243,12 +247,6 @@ def shown_files(file):
         ]
 
     return files
-
-
-def study_images(wildcards):
-    """Give the images of every data set of a study."""
-    names = SETTINGS["studies"][wildcards.study]["datasets"]
-    return [DATA.format(dataset=name) + DATA_FILES["images"] for name in names]
 
 
 # Which rule feeds which; a test holds this against what Snakemake itself finds.

@@ -102,6 +102,7 @@ rule plot_training:
     input:
         histories=run_files("history.csv"),
         trains=run_files("train.json"),
+        splits=study_data("split.json"),
     output:
         **figure_files("training", "Training"),
     log:
@@ -124,7 +125,7 @@ rule plot_classes:
     input:
         robustness=rules.collect_results.output.robustness,
         records=study_records,
-        data=study_metas,
+        data=study_data("data.json"),
     output:
         **figure_files("classes", "Robust accuracy"),
     log:
@@ -147,8 +148,8 @@ rule plot_examples:
     input:
         ledgers=shown_files("ledger.csv"),
         examples=shown_files("examples.npy"),
-        images=study_images,
-        data=study_metas,
+        images=study_data("images.npy"),
+        data=study_data("data.json"),
     output:
         **figure_files("examples", "Examples"),
     log:
