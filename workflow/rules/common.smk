@@ -253,6 +253,7 @@ def shown_files(file):
 RULE_EDGES = [
     ["download_data", "split_data"],
     ["split_data", "train_model"],
+    ["train_model", "train_model"],
     ["train_model", "craft_examples"],
     ["train_model", "transfer_examples"],
     ["craft_examples", "transfer_examples"],
@@ -262,6 +263,8 @@ RULE_EDGES = [
     ["train_model", "evaluate_robustness"],
     ["evaluate_robustness", "collect_results"],
     ["collect_results", "publish_tables"],
+    ["train_model", "publish_tables"],
+    ["evaluate_robustness", "plot_classes"],
     ["collect_results", "plot_robustness"],
     ["collect_results", "plot_tradeoff"],
     ["collect_results", "plot_curves"],
