@@ -21,7 +21,7 @@ show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/$(STUDY)
 
 report: $(VENV)/.ready ## Build results/report.html from what has been run
-	@$(BIN)/snakemake --cores 1 --logger "" --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
+	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
 
 env: $(VENV)/.ready ## Create .venv from the pinned lock
 

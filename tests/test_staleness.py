@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+
 from snakes import ROOT, STUDY, house, merged, planned, snakemake
 
 pytestmark = pytest.mark.workflow

@@ -4,10 +4,10 @@ rule craft_examples:
         **data_inputs(),
         weights=attacked_weights,
     output:
-        examples=ATTACK + "examples.npy",
-        draws=ATTACK + "draws.npy",
-        ledger=ATTACK + "ledger.csv",
-        provenance=ATTACK + "craft.provenance.json",
+        examples=f"{ATTACK}examples.npy",
+        draws=f"{ATTACK}draws.npy",
+        ledger=f"{ATTACK}ledger.csv",
+        provenance=f"{ATTACK}craft.provenance.json",
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
     benchmark:
@@ -32,8 +32,8 @@ rule transfer_examples:
         weights=attacked_weights,
         draws=source_draws,
     output:
-        ledger=TRANSFER + "ledger.csv",
-        provenance=TRANSFER + "transfer.provenance.json",
+        ledger=f"{TRANSFER}ledger.csv",
+        provenance=f"{TRANSFER}transfer.provenance.json",
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/transfer/{source}/{attack}.log",
     benchmark:

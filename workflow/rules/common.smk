@@ -20,10 +20,10 @@ from gauntlet.errors import GauntletError
 
 DATA = "results/data/{dataset}/"
 RUN = "results/runs/{dataset}/{model}/{defense}/seed{seed}/"
-ATTACK = RUN + "attacks/{attack}/{part}/"
-TRANSFER = RUN + "transfer/{source}/{attack}/"
+ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
+TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
 STUDY = "results/studies/{study}/"
-EVALUATION = STUDY + "evaluation/{dataset}/{model}/{defense}/seed{seed}"
+EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = ("robustness", "tradeoff", "curves", "training", "examples", "classes", "rulegraph")
 
 NAME = "[a-z][a-z0-9_]*"
@@ -45,7 +45,7 @@ try:
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
-os.environ["GAUNTLET_MIRRORS"] = json.dumps(SETTINGS["mirrors"])
+os.environ.update(GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]))
 GPUS = int(spec.device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all
 THREADS = SETTINGS["compute"]["threads"]
 WORKER = []

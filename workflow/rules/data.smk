@@ -3,10 +3,10 @@ rule download_data:
     input:
         files=source_files,
     output:
-        images=DATA + "images.npy",
-        labels=DATA + "labels.npy",
-        meta=DATA + "data.json",
-        provenance=DATA + "download.provenance.json",
+        images=f"{DATA}images.npy",
+        labels=f"{DATA}labels.npy",
+        meta=f"{DATA}data.json",
+        provenance=f"{DATA}download.provenance.json",
     log:
         "logs/data/{dataset}/download.log",
     benchmark:
@@ -29,9 +29,9 @@ rule split_data:
         labels=rules.download_data.output.labels,
         meta=rules.download_data.output.meta,
     output:
-        split=DATA + "split.json",
-        report=DATA + "split_report.json",
-        provenance=DATA + "split.provenance.json",
+        split=f"{DATA}split.json",
+        report=f"{DATA}split_report.json",
+        provenance=f"{DATA}split.provenance.json",
     log:
         "logs/data/{dataset}/split.log",
     benchmark:

@@ -5,9 +5,9 @@ rule evaluate_robustness:
         transfers=run_transfers,
         train=rules.train_model.output.record,
     output:
-        table=EVALUATION + ".csv",
-        record=EVALUATION + ".json",
-        provenance=EVALUATION + ".provenance.json",
+        table=f"{EVALUATION}.csv",
+        record=f"{EVALUATION}.json",
+        provenance=f"{EVALUATION}.provenance.json",
     log:
         "logs/studies/{study}/evaluation/{dataset}/{model}/{defense}/seed{seed}.log",
     benchmark:
@@ -29,12 +29,12 @@ rule collect_results:
         tables=study_tables,
     output:
         robustness=report(
-            STUDY + "robustness.csv",
+            f"{STUDY}robustness.csv",
             caption="../report/results.rst",
             category="Tables",
             labels={"study": "{study}", "table": "all results"},
         ),
-        provenance=STUDY + "robustness.provenance.json",
+        provenance=f"{STUDY}robustness.provenance.json",
     log:
         "logs/studies/{study}/collect.log",
     benchmark:

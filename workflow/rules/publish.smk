@@ -5,20 +5,20 @@ rule publish_tables:
         provenances=run_files("train.provenance.json"),
     output:
         summary_csv=report(
-            STUDY + "summary.csv",
+            f"{STUDY}summary.csv",
             caption="../report/summary.rst",
             category="Tables",
             labels={"study": "{study}", "table": "summary"},
         ),
-        summary_md=STUDY + "summary.md",
-        summary_tex=STUDY + "summary.tex",
+        summary_md=f"{STUDY}summary.md",
+        summary_tex=f"{STUDY}summary.tex",
         timings=report(
-            STUDY + "timings.csv",
+            f"{STUDY}timings.csv",
             caption="../report/timings.rst",
             category="Tables",
             labels={"study": "{study}", "table": "training cost"},
         ),
-        provenance=STUDY + "summary.provenance.json",
+        provenance=f"{STUDY}summary.provenance.json",
     log:
         "logs/studies/{study}/publish.log",
     benchmark:

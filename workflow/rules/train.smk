@@ -5,11 +5,11 @@ rule train_model:
         start=start_weights,
         crafted=crafted_examples,
     output:
-        best=RUN + "best.pt",
-        last=RUN + "last.pt",
-        history=RUN + "history.csv",
-        record=RUN + "train.json",
-        provenance=RUN + "train.provenance.json",
+        best=f"{RUN}best.pt",
+        last=f"{RUN}last.pt",
+        history=f"{RUN}history.csv",
+        record=f"{RUN}train.json",
+        provenance=f"{RUN}train.provenance.json",
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/train.log",
     benchmark:

@@ -2,4 +2,4 @@
 
 
 class GauntletError(ValueError):
-    """A mistake in a setting or a file, told in one sentence: key or file, value, what is allowed."""
+    """A mistake in a setting or a file, in one sentence: key or file, value, what is allowed."""
