@@ -58,7 +58,12 @@ def merged(base: dict, change: dict) -> dict:
 
 
 def snakemake(
-    home: Path, *arguments: str, study: dict | None = None, cores: int = 2, check: bool = True
+    home: Path,
+    *arguments: str,
+    study: dict | None = None,
+    cores: int = 2,
+    check: bool = True,
+    warm: bool = True,
 ) -> str:
     """Run Snakemake with a study's overlay; gives all that it printed."""
     overlay = home / "overlay.yaml"
@@ -66,6 +71,7 @@ def snakemake(
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nocolor"]
     command += ["--configfile", str(overlay), *arguments]
     environment = {key: value for key, value in os.environ.items() if key != "GAUNTLET_WARM"}
+    environment |= {} if warm else {"GAUNTLET_WARM": "off"}
     done = subprocess.run(
         command, cwd=home, env=environment, capture_output=True, text=True, timeout=600
     )

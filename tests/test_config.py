@@ -112,7 +112,7 @@ def test_defaults_are_filled(overlay, key, value):
 def test_only_the_selected_branch_fills_its_defaults():
     config = completed()
     assert not {"draws", "steps", "sigma"} & config["attacks"]["fgsm"].keys()
-    assert config["defenses"]["baseline"] == {"kind": "standard"}
+    assert config["defenses"]["baseline"] == {"kind": "standard", "selection": "last"}
     assert config["models"]["article_cnn"].keys() == {"arch", "channels", "hidden"}
 
 
@@ -221,12 +221,12 @@ def test_what_a_training_spec_resolves():
     assert static["defense"] == {"kind": "static", "clean_share": 0.5}
 
 
-def test_draws_are_for_the_test_part_and_transfer_takes_one_climb():
+def test_training_takes_one_draw_and_transfer_the_points_alone():
     config, run = completed(), ("digits", "article_cnn", "baseline", 0)
     assert spec.craft_spec(config, *run, "pgd40", "test")["loss_draws"] == 3
-    assert spec.craft_spec(config, *run, "pgd40", "train")["loss_draws"] == 0
+    assert spec.craft_spec(config, *run, "pgd40", "train")["loss_draws"] == 1
     made = spec.transfer_spec(config, *run, "baseline", "pgd40")
-    assert [point["restarts"] for point in made["points"]] == [1]
+    assert made["points"] == [{"eps": 0.15, "kind": "pgd", "norm": "linf"}]
 
 
 def test_who_needs_whom():

@@ -114,9 +114,11 @@ DATA_FILES = {
 
 
 def source_files(wildcards):
-    """Give the user's own file or folder that a data set is read from, if there is one."""
-    path = SETTINGS["datasets"][wildcards.dataset].get("path")
-    return [path] if path and os.path.exists(path) else []
+    """Give the user's own files that a data set is read from, if there are any."""
+    path = Path(SETTINGS["datasets"][wildcards.dataset].get("path") or os.devnull)
+    if path.is_dir():
+        return sorted(str(file) for file in path.rglob("*") if file.is_file())
+    return [str(path)] if path.is_file() else []
 
 
 def weights_name(defense):
