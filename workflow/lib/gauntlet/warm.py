@@ -92,11 +92,11 @@ def _ready(address: str) -> bool:
 
 def serve(address: str, parent: int) -> None:
     """Fork a child for each task that comes in, until the parent process is gone."""
-    for module in PRELOAD:
-        __import__(module)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
+        for module in PRELOAD:
+            __import__(module)
         with socket.socket(socket.AF_UNIX) as door:
             door.bind(address + ".new")
             door.listen(64)
