@@ -131,16 +131,15 @@ class _Step:
 
 
 def _epoch(model, average, optimizer, step, spec, epoch, train: Part, crafted, outcome) -> dict:
-    """Update on every training image once; the last batch may be smaller."""
+    """Update on every training image once; the last batch may be smaller or one larger."""
     training, count = spec["training"], len(train.labels)
     stream = generator(spec["seed"], "train", epoch)
     order = torch.randperm(count, generator=stream).to(train.labels.device)
     change = getattr(augment, training["augment"])
     model.train()
     total = torch.zeros((), device=train.labels.device)
-    for start in range(0, count, training["batch"]):
-        rows = order[start : start + training["batch"]]
-        done = (epoch - 1 + start / count) / training["epochs"]
+    for number, rows in enumerate(_batches(order, training["batch"])):
+        done = (epoch - 1 + number * training["batch"] / count) / training["epochs"]
         rate = set_learning_rate(optimizer, training, done)
         images = change(train.images[rows], stream)
         given = None if crafted is None else crafted[rows]
@@ -154,6 +153,14 @@ def _epoch(model, average, optimizer, step, spec, epoch, train: Part, crafted, o
             average_into(average, model, training["ema"])
         total += loss.detach() * len(rows)
     return {"learning_rate": rate, "train_loss": round(float(total) / count, 6)}
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Cut an order into batches; a single image left over joins the last (batch norm needs two)."""
+    parts = list(order.split(size))
+    if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def _validate(model: nn.Module, spec: dict, epoch: int, part: Part) -> dict:
