@@ -88,7 +88,13 @@ def _our_epoch(images: torch.Tensor, labels: torch.Tensor, precision: str) -> fl
     from gauntlet.optimizers import make_optimizer
 
     settings = {"epochs": 1, "batch": BATCH, "optimizer": "adam", "learning_rate": 0.001}
-    settings |= {"weight_decay": 0.0, "schedule": "constant", "ema": 0.0, "augment": "none"}
+    settings |= {
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "ema": 0.0,
+        "ramp": 0.0,
+        "augment": "none",
+    }
     settings |= {"precision": precision, "validation_attack": PGD}
     spec = {"defense": {"kind": "standard"}, "training": settings, "seed": 0, "batch": 256}
     model = _network().to(memory_format=torch.channels_last)

@@ -183,6 +183,12 @@ CASES = [
         ["transfer.attacks[0] is 'pgd7'", "the study's attacks: noise, fgsm, pgd40, curve"],
     ),
     (
+        "transfer without draws",
+        study(transfer={"source": "baseline", "attacks": ["pgd40"]})
+        | {"attacks": {"pgd40": {"loss_draws": 0}}},
+        ["transfer.attacks[0] is 'pgd40'", "loss_draws is 0", "1 or more"],
+    ),
+    (
         "transfer of a curve",
         study(transfer={"source": "baseline", "attacks": ["curve"]}),
         ["transfer.attacks[0] is 'curve'", "single eps"],

@@ -26,7 +26,7 @@ def _fit(spec, settings=tiny.CNN, train=None, crafted=None, watch=None):
 def _loss(defense, model, part, seed=0):
     step = training._Step(model, tiny.spec(defense))
     crafted = part.images.flip(2)
-    return float(step(part.images, part.labels, crafted, generator(seed, "loss")).detach())
+    return float(step(part.images, part.labels, crafted, generator(seed, "loss"), 1.0).detach())
 
 
 def _same(one, two):
@@ -237,3 +237,16 @@ def test_collapse_warns_once_and_only_then(rows, epoch):
     training._watch_collapse(outcome)
     assert len(outcome.warnings) == (epoch is not None)
     assert epoch is None or f"epoch {epoch}:" in outcome.warnings[0]
+
+
+def test_a_ramp_lets_the_attack_inside_grow():
+    step, part = training._Step(tiny.model(), tiny.spec("adversarial", ramp=0.5)), tiny.part(16)
+    moved = [
+        float(
+            (step._attacked(generator(0, "x"), done)(part.images, part.labels) - part.images)
+            .abs()
+            .max()
+        )
+        for done in (0.0, 0.25, 0.5, 1.0)
+    ]
+    assert moved == pytest.approx([0, 0.05, 0.1, 0.1], abs=1e-6)

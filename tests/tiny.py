@@ -36,7 +36,13 @@ def part(count: int, seed: int = 0) -> Part:
 def spec(defense: str = "standard", seed: int = 0, **change) -> dict:
     """A training's spec; `change` goes into `training`."""
     settings = {"epochs": 2, "batch": 16, "optimizer": "adam", "learning_rate": 0.01}
-    settings |= {"weight_decay": 0.0, "momentum": 0.9, "schedule": "constant", "ema": 0.0}
+    settings |= {
+        "weight_decay": 0.0,
+        "momentum": 0.9,
+        "schedule": "constant",
+        "ema": 0.0,
+        "ramp": 0.0,
+    }
     settings |= {"precision": "float32", "augment": "none", "selection": "best"}
     settings |= {"validation_attack": PGD} | change
     whole = {"defense": DEFENSES[defense], "training": settings, "seed": seed, "batch": 32}

@@ -26,11 +26,13 @@ def train_model(images, labels, meta, split, start, crafted, best, last, history
     else:
         model.normalise_like(parts["train"].images)
     examples = stages.load_crafted(crafted[0], parts["train"].images) if crafted else None
+    rescue = Path(best).with_name("last_good.pt")
+    rescue.unlink(missing_ok=True)
     try:
         outcome = training.fit(model, spec, parts["train"], parts["validation"], examples)
     except NonFiniteLoss as error:
         if error.outcome.best:
-            io.save_state(error.outcome.best, Path(best).with_name("last_good.pt"))
+            io.save_state(error.outcome.best, rescue)
         raise
     io.save_state(outcome.best, best)
     io.save_state(outcome.last, last)

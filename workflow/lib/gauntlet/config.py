@@ -119,6 +119,11 @@ def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any
         )
     if rule.get("one_eps") and isinstance(attack.get("eps"), list):
         yield f"{chosen}, a curve over eps {attack['eps']}; allowed here is a single eps."
+    elif rule.get("drawn") and not attack["loss_draws"]:
+        yield (
+            f"{chosen}, whose loss_draws is 0; allowed here is an attack with loss_draws of 1 or "
+            "more, since its draws are what is shown."
+        )
     if rule.get("one_start") and attack.get("restarts", 1) > 1:
         yield (
             f"{chosen}, which makes {attack['restarts']} restarts; allowed in training is "

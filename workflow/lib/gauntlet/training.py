@@ -104,23 +104,27 @@ class _Step:
     def __init__(self, model: nn.Module, spec: dict):
         settings = dict(spec["defense"])
         self.model, self.precision = model, spec["training"]["precision"]
+        self.ramp = spec["training"]["ramp"]
         self.loss = load("defenses", settings.pop("kind"))
-        self.attack = bind(settings.pop("attack")) if "attack" in settings else None
+        self.inner = settings.pop("attack", None)
         self.settings = settings
         self.wants = inspect.signature(self.loss).parameters
 
-    def __call__(self, images: Tensor, labels: Tensor, crafted, stream) -> Tensor:
-        extra = {"attack": self._attacked(stream)} if "attack" in self.wants else {}
+    def __call__(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
+        """Give the loss of a batch when the share `done` of the training is over."""
+        extra = {"attack": self._attacked(stream, done)} if "attack" in self.wants else {}
         extra |= {"crafted": crafted} if "crafted" in self.wants else {}
         with self._autocast(images):
             return self.loss(self.model, images, labels, generator=stream, **extra, **self.settings)
 
-    def _attacked(self, stream) -> Callable[[Tensor, Tensor], Tensor]:
+    def _attacked(self, stream, done: float) -> Callable[[Tensor, Tensor], Tensor]:
+        size = min(1.0, done / self.ramp) if self.ramp else 1.0
+        lengths = {key: self.inner[key] * size for key in ("eps", "step")}
+        chosen = bind(self.inner | lengths)
+
         def attack(images: Tensor, labels: Tensor) -> Tensor:
             with evaluating(self.model):
-                attempt = self.attack(
-                    self.model, images, labels, generator=stream, early_stop=False
-                )
+                attempt = chosen(self.model, images, labels, generator=stream, early_stop=False)
             return attempt.images
 
         return attack
@@ -143,7 +147,7 @@ def _epoch(model, average, optimizer, step, spec, epoch, train: Part, crafted, o
         rate = set_learning_rate(optimizer, training, done)
         images = change(train.images[rows], stream)
         given = None if crafted is None else crafted[rows]
-        loss = step(images, train.labels[rows], given, stream)
+        loss = step(images, train.labels[rows], given, stream, done)
         if not bool(loss.isfinite()):
             raise NonFiniteLoss(epoch, outcome)
         optimizer.zero_grad(set_to_none=True)

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from gauntlet.plugins import load
 
+STEADY = 1e-3  # standard deviation, in the images' unit
+
 
 class Classifier(nn.Module):
     """A network with its own normalisation: images [N, C, H, W] in [0, 1] in, logits out."""
@@ -19,9 +21,13 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
 
     def normalise_like(self, images: Tensor) -> None:
-        """Take mean and standard deviation per channel from training images."""
+        """Take mean and standard deviation per channel from training images.
+
+        A channel that hardly varies keeps its scale: dividing by less than STEADY would only
+        magnify rounding, and any perturbation.
+        """
         self.mean.copy_(images.mean((0, 2, 3), keepdim=True))
-        self.std.copy_(images.std((0, 2, 3), keepdim=True).clamp(min=1e-6))
+        self.std.copy_(images.std((0, 2, 3), keepdim=True).clamp(min=STEADY))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network((images - self.mean) / self.std)
