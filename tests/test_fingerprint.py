@@ -34,9 +34,9 @@ EDITS = {
     ),
     "shared loop": ("lib/gauntlet/attacks/_descent.py", "+= 1", "+= 2", TRAININGS | {"craft-pgd"}),
     "training loop": (
-        "lib/gauntlet/training.py",
-        "COLLAPSE_GAP = 0.3",
-        "COLLAPSE_GAP = 0.4",
+        "lib/gauntlet/collapse.py",
+        "GAP = 0.3",
+        "GAP = 0.4",
         TRAININGS,
     ),
     "defense": (

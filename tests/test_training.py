@@ -215,30 +215,6 @@ def test_static_pairs_each_image_with_its_own_example():
         assert torch.equal(crafted, 1 - clean)
 
 
-HONEST = [(0.3, 0.2), (0.5, 0.4), (0.7, 0.5), (0.8, 0.55)]
-
-
-@pytest.mark.parametrize(
-    ("rows", "epoch"),
-    [
-        (HONEST, None),
-        ([(0.9, 0.1), (0.95, 0.1)], None),  # never robust: nothing collapsed
-        ([(0.5, 0.4), (0.3, 0.1)], None),  # both fell
-        ([(0.5, 0.4), (0.95, 0.3)], None),  # a gap, but not half is lost
-        ([*HONEST, (0.95, 0.02), (0.99, 0.0)], 5),
-        ([(0.5, 0.4), (0.9, 0.0), (0.5, 0.45)], 2),  # also if it recovers
-    ],
-)
-def test_collapse_warns_once_and_only_then(rows, epoch):
-    outcome = training.Outcome()
-    for number, (quick, robust) in enumerate(rows, 1):
-        row = {"epoch": number, "validation_fgsm": quick, "validation_robust": robust}
-        outcome.history.append(row)
-    training._watch_collapse(outcome)
-    assert len(outcome.warnings) == (epoch is not None)
-    assert epoch is None or f"epoch {epoch}:" in outcome.warnings[0]
-
-
 def test_a_ramp_lets_the_attack_inside_grow():
     step, part = training._Step(tiny.model(), tiny.spec("adversarial", ramp=0.5)), tiny.part(16)
     moved = [

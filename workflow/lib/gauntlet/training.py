@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gauntlet import augment, scoring
 from gauntlet.attacks import bind
 from gauntlet.attacks.fgsm import fgsm
+from gauntlet.collapse import find_collapse
 from gauntlet.errors import GauntletError
 from gauntlet.models import evaluating
 from gauntlet.optimizers import average_into, make_optimizer, set_learning_rate
@@ -20,9 +21,6 @@ from gauntlet.progress import Progress
 from gauntlet.seeding import generator
 
 logger = logging.getLogger(__name__)
-
-COLLAPSE_GAP = 0.3  # FGSM accuracy above PGD accuracy by this share, and
-COLLAPSE_FALL = 0.5  # PGD accuracy below this share of its best: single-step training collapsed
 
 
 @dataclass
@@ -64,7 +62,7 @@ def fit(
         row |= _validate(average, spec, epoch, validation)
         _keep(outcome, row, average)
         progress.done(epoch, _summary(row))
-    _watch_collapse(outcome)
+    _watch_collapse(outcome, spec["defense"])
     return outcome
 
 
@@ -197,19 +195,12 @@ def _rank(row: dict) -> tuple[float, float]:
     return row["validation_robust"], row["validation_clean"]
 
 
-def _watch_collapse(outcome: Outcome) -> None:
-    """Warn if the model learned to withstand one step while PGD accuracy fell."""
-    highest = 0.0
-    for row in outcome.history:
-        robust, quick = row["validation_robust"], row["validation_fgsm"]
-        highest = max(highest, robust)
-        if quick - robust > COLLAPSE_GAP and robust < COLLAPSE_FALL * highest:
-            outcome.warnings.append(
-                f"single-step collapse in epoch {row['epoch']}: FGSM accuracy {quick:.0%}, "
-                f"PGD accuracy {robust:.0%} after {highest:.0%}"
-            )
-            logger.warning(outcome.warnings[-1])
-            return
+def _watch_collapse(outcome: Outcome, defense: dict) -> None:
+    inner = defense.get("attack")
+    told = find_collapse(outcome.history, inner is not None and inner.get("steps", 1) == 1)
+    if told:
+        outcome.warnings.append(told)
+        logger.warning(told)
 
 
 def _summary(row: dict) -> str:
