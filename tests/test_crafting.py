@@ -1,6 +1,7 @@
 """Crafting and ledgers: every image at every eps, and only honest successes count."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import tiny
 from craft_examples import craft_examples
 from gauntlet import crafting, io, scoring, threat, training
+from gauntlet import ledger as books
 from gauntlet.errors import GauntletError
 from gauntlet.models import evaluating
 from transfer_examples import transfer_examples
@@ -34,7 +36,7 @@ def model():
 @pytest.fixture(scope="module")
 def data(model):
     made = tiny.part(40, 2)
-    labels = scoring.predict(model, made.images, 16)
+    labels = scoring.predict(model, made.images)
     labels[WRONG] = 1 - labels[WRONG]
     return made.images, labels
 
@@ -46,13 +48,24 @@ def _eps(kind):
 def _spec(kind="pgd", draws=0, **change):
     name = "sigma" if kind == "noise" else "eps"
     points = [KINDS[kind] | {name: eps} | change for eps in _eps(kind)]
-    return {"points": points, "seed": 0, "part": "test", "batch": 16, "loss_draws": draws}
+    own = {"part": "test", "precision": "float32", "loss_draws": draws}
+    return {"points": points, "seed": 0, "batch": 16} | own
 
 
-def _ledger(model, spec, data, made, access="white-box", index=None):
-    index = torch.arange(100, 140) if index is None else index
-    given = (made.examples, access, made.steps, made.draw_loss)
-    return list(crafting.ledger(model, spec, index, *data, *given))
+def _victims(data):
+    return crafting.Victims(torch.arange(100, 140), *data)
+
+
+def _craft(model, spec, data, keep=None):
+    return crafting.craft(model, spec, _victims(data), keep)
+
+
+def _ledger(model, spec, data, made, access="white-box"):
+    return list(books.ledger(model, spec, _victims(data), made.examples, access, made))
+
+
+def _with(made, examples):
+    return dataclasses.replace(made, examples=examples)
 
 
 def _column(rows, name, kind=float):
@@ -62,40 +75,39 @@ def _column(rows, name, kind=float):
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_stand_beside_their_images(kind, model, data):
     spec = _spec(kind, draws=1)
-    made = crafting.craft(model, spec, *data)
-    assert made.examples.shape == made.draws.shape == (120, *tiny.SHAPE)
+    made = _craft(model, spec, data)
+    assert made.examples.shape == made.draws.shape == (3, 40, *tiny.SHAPE)
     rows = _ledger(model, spec, data, made)
-    assert len(rows) == 120 and all(set(row) == set(crafting.COLUMNS) for row in rows)
+    assert len(rows) == 120 and all(set(row) == set(books.COLUMNS) for row in rows)
     assert [row["index"] for row in rows] == list(range(100, 140)) * 3
     assert [float(row["eps"]) for row in rows] == [eps for eps in _eps(kind) for _ in range(40)]
     for place, row in enumerate(rows):
         image, truth = data[0][place % 40][None], data[1][place % 40][None]
-        example = made.examples[place][None]
-        scores = scoring.score(model, example, truth, 1)
+        example = made.examples[place // 40, place % 40][None]
+        scores = scoring.score(model, example, truth)
         assert row["label"] == truth and row["adversarial_prediction"] == scores.prediction
         assert float(row["adversarial_loss"]) == pytest.approx(float(scores.loss), abs=1e-4)
         assert float(row["clean_loss"]) == pytest.approx(
-            float(scoring.score(model, image, truth, 1).loss), abs=1e-4
+            float(scoring.score(model, image, truth).loss), abs=1e-4
         )
         for norm in threat.NORMS:
             far = float(threat.distance(example, image, norm))
-            assert float(row[norm]) == pytest.approx(far, abs=1e-6)
+            assert float(row[norm]) == pytest.approx(far, rel=1e-6, abs=1e-6)
         assert row["norm"] == KINDS[kind].get("norm", "noise") and row["access"] == "white-box"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_images_are_left_alone_and_never_count(kind, model, data):
     spec = _spec(kind)
-    made = crafting.craft(model, spec, *data)
+    made = _craft(model, spec, data)
     for block in range(3):
-        rows = slice(block * 40, block * 40 + 6)
-        assert torch.equal(made.examples[rows], data[0][WRONG])
-        assert (made.steps[rows] == 0).all()
-        assert (made.steps[block * 40 + 6 : block * 40 + 40] > 0).all()
+        assert torch.equal(made.examples[block][WRONG], data[0][WRONG])
+        assert (made.forwards[block][WRONG] == 0).all()
+        assert (made.forwards[block][6:] > 0).all()
     success = _column(_ledger(model, spec, data, made), "success", int)
     assert success[:, WRONG].sum() == 0
     assert kind == "noise" or success.sum() > 0
-    hostile = crafting.Crafted((1 - data[0]).repeat(3, 1, 1, 1), made.steps, made.draws, None)
+    hostile = _with(made, (1 - data[0]).expand(3, -1, -1, -1, -1))
     loose = _spec(kind, **{"sigma" if kind == "noise" else "eps": 99.0})
     success = _column(_ledger(model, loose, data, hostile), "success", int)
     assert success[:, WRONG].sum() == 0 and success[:, 6:].sum() > 50
@@ -104,7 +116,7 @@ def test_wrong_images_are_left_alone_and_never_count(kind, model, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_fell_stays_fallen(kind, model, data):
     spec = _spec(kind)
-    made = crafting.craft(model, spec, *data)
+    made = _craft(model, spec, data)
     success = _column(_ledger(model, spec, data, made), "success", int)
     assert (success[1:] >= success[:-1]).all()
     robust = success.float().mean(1)
@@ -114,11 +126,10 @@ def test_what_fell_stays_fallen(kind, model, data):
 def test_a_weak_attack_at_a_larger_eps_loses_nothing(model, data):
     spec = _spec()
     spec["points"][2] |= {"steps": 1, "step": 1e-9, "random_start": False}
-    made = crafting.craft(model, spec, *data)
+    made = _craft(model, spec, data)
     success = _column(_ledger(model, spec, data, made), "success", int).bool()
     assert success[1].any() and (success[2] >= success[1]).all()
-    kept = made.examples.view(3, 40, *tiny.SHAPE)
-    steps = made.steps.view(3, 40)
+    kept, steps = made.examples, made.forwards
     assert torch.equal(kept[2][success[1]], kept[1][success[1]])
     assert torch.equal(steps[2][success[1]], steps[1][success[1]])
     assert (steps[2] >= steps[1]).all()
@@ -127,22 +138,22 @@ def test_a_weak_attack_at_a_larger_eps_loses_nothing(model, data):
 @pytest.mark.parametrize("harm", ["too far", "below 0", "not a number", "half a ball too far"])
 def test_an_inadmissible_example_never_counts(harm, model, data):
     spec = _spec()
-    made = crafting.craft(model, spec, *data)
+    made = _craft(model, spec, data)
     before = _column(_ledger(model, spec, data, made), "success", int)
     assert before[2].sum() > 3
     examples = made.examples.clone()
     if harm == "too far":
-        examples[80:] = 1 - data[0]
+        examples[2] = 1 - data[0]
     elif harm == "below 0":
-        examples[80:, 0, 0, 0] = -1e-3
+        examples[2, :, 0, 0, 0] = -1e-3
     elif harm == "not a number":
-        examples[80:, 0, 0, 0] = torch.nan
+        examples[2, :, 0, 0, 0] = torch.nan
     else:
-        examples[80:] = data[0] + 1.5 * (examples[80:] - data[0])
-        away = threat.distance(examples[80:], data[0], "linf") > EPS[2] * 1.001
-        examples[80:].clamp_(0, 1)
-        away &= threat.distance(examples[80:], data[0], "linf") > EPS[2] * 1.001
-    rows = _ledger(model, spec, data, crafting.Crafted(examples, made.steps, made.draws, None))
+        examples[2] = data[0] + 1.5 * (examples[2] - data[0])
+        away = threat.distance(examples[2], data[0], "linf") > EPS[2] * 1.001
+        examples[2].clamp_(0, 1)
+        away &= threat.distance(examples[2], data[0], "linf") > EPS[2] * 1.001
+    rows = _ledger(model, spec, data, _with(made, examples))
     after = _column(rows, "success", int)
     assert torch.equal(after[:2], before[:2])
     assert after[2][away if harm.startswith("half") else slice(None)].sum() == 0
@@ -153,8 +164,8 @@ def test_an_inadmissible_example_never_counts(harm, model, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_draws_are_of_full_strength_for_every_image(kind, model, data):
     spec = _spec(kind, draws=3)
-    made = crafting.craft(model, spec, *data)
-    draws = made.draws.view(3, 40, *tiny.SHAPE)
+    made = _craft(model, spec, data)
+    draws = made.draws
     clean = data[0]
     for eps, block in zip(_eps(kind), draws, strict=True):
         norm = KINDS[kind].get("norm", "noise")
@@ -162,30 +173,34 @@ def test_draws_are_of_full_strength_for_every_image(kind, model, data):
         assert (block != clean).flatten(1).any(1).all()  # also the wrong, also the fallen
         if norm in threat.NORMS:
             assert threat.distance(block, clean, norm).min() > 0.2 * min(eps, 0.1)
-    one = crafting.craft(model, _spec(kind, draws=1), *data)
+    one = _craft(model, _spec(kind, draws=1), data)
     assert torch.equal(one.draws, made.draws)
     singles = []
     for draw in range(3):
         with pytest.MonkeyPatch.context() as patch:
-            real = crafting.generator
-            patch.setattr(crafting, "generator", lambda *p, d=draw, r=real: r(*p[:-1], d))
-            singles.append(crafting.craft(model, _spec(kind, draws=1), *data))
+            real = crafting._attempt
+            patch.setattr(crafting, "_attempt", lambda *p, d=draw, r=real: r(*p[:-1], _told(p, d)))
+            singles.append(_craft(model, _spec(kind, draws=1), data))
     for block in range(3):  # each draw's own loss, averaged
-        rows = slice(block * 40, block * 40 + 40)
-        losses = [scoring.score(model, s.draws[rows], data[1], 16).loss for s in singles]
-        assert torch.allclose(made.draw_loss[rows], torch.stack(losses).mean(0), atol=1e-5)
+        losses = [scoring.score(model, s.draws[block], data[1]).loss for s in singles]
+        assert torch.allclose(made.draw_loss[block], torch.stack(losses).mean(0), atol=1e-5)
     assert not torch.equal(singles[0].draws, singles[1].draws)
 
 
+def _told(arguments, draw):
+    """Keep an attempt's purpose, but for a draw's number."""
+    return arguments[-1] if arguments[-1] == "craft" else f"draw {draw}"
+
+
 def test_without_draws_there_is_nothing_to_transfer(model, data):
-    made = crafting.craft(model, _spec(), *data)
-    assert made.draws.shape == (0, *tiny.SHAPE) and made.draw_loss is None
+    made = _craft(model, _spec(), data)
+    assert made.draws.shape == (3, 0, *tiny.SHAPE) and made.draw_loss.isnan().all()
 
 
-def test_crafting_repeats_to_the_byte_and_parts_differ(model, data):
+def test_crafting_repeats_to_the_byte_and_seeds_differ(model, data):
     spec = _spec("fgsm", draws=1)
-    first, again = (crafting.craft(model, spec, *data) for _ in range(2))
-    other = crafting.craft(model, spec | {"part": "train"}, *data)
+    first, again = (_craft(model, spec, data) for _ in range(2))
+    other = _craft(model, spec | {"seed": 1}, data)
     assert torch.equal(first.examples, again.examples) and torch.equal(first.draws, again.draws)
     assert not torch.equal(first.draws, other.draws)
 
@@ -211,11 +226,11 @@ def test_stages_write_what_they_judged_and_label_transfer(draws, model, tmp_path
     own, moved = (list(csv.DictReader(Path(name).read_text().splitlines())) for name in names[2:])
     assert {row["access"] for row in own} == {"white-box"}
     assert {row["access"] for row in moved} == {"transfer"}
-    assert {row["steps"] + row["draw_loss"] for row in moved} == {""}
+    assert {row["forwards"] + row["draw_loss"] for row in moved} == {""}
     assert [row["index"] for row in own] == [row["index"] for row in moved]
     assert [int(row["index"]) for row in own[:32]] == list(range(95, 63, -1))
     examples = np.load(names[1])
     assert examples.dtype == np.float32
     with evaluating(tiny.model(seed=9)) as other:
-        said = scoring.predict(other, torch.from_numpy(examples), 16).tolist()
+        said = scoring.predict(other, torch.from_numpy(examples)).tolist()
     assert [int(row["adversarial_prediction"]) for row in moved] == said

@@ -14,10 +14,12 @@ from gauntlet.metrics import read_rows
 from plot_classes import plot_classes
 from plot_curves import plot_curves
 from plot_examples import plot_examples
+from plot_passes import plot_passes
 from plot_robustness import plot_robustness
 from plot_rulegraph import plot_rulegraph
 from plot_tradeoff import plot_tradeoff
 from plot_training import plot_training
+from plot_transfer import plot_transfer
 
 LOOK = {"dpi": 50, "style": "default"}
 EDGES = [
@@ -56,13 +58,15 @@ def inputs(study, stage):
             "data": [data],
         },
         plot_rulegraph: {},
+        plot_curves: {"robustness": study.table, "records": records},
+        plot_passes: {"records": records},
     }.get(stage, {"robustness": study.table})
 
 
 @pytest.mark.parametrize(
     "stage",
     [
-        *(plot_robustness, plot_tradeoff, plot_curves, plot_training),
+        *(plot_robustness, plot_tradeoff, plot_curves, plot_training, plot_passes, plot_transfer),
         *(plot_examples, plot_classes, plot_rulegraph),
     ],
 )

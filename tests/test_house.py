@@ -14,7 +14,10 @@ FAMILIES = {"attacks", "defenses", "models", "data"}
 # What a plug-in may import from this package, besides private helpers of its own family.
 PLUGIN_MAY = {"gauntlet.threat", "gauntlet.seeding", "gauntlet.io"}
 PLUGIN_MAY |= {"gauntlet.errors", "gauntlet.progress"}
+PLUGIN_MAY |= {"gauntlet.balls", "gauntlet.lens", "gauntlet.streams"}  # what attacks stand on
+MEMBERS = {f"gauntlet.attacks.{name}" for name in ("apgd", "apgd_t", "fab_t", "pgd", "square")}
 EXTRA = {"gauntlet.defenses.trades": {"gauntlet.models"}}  # eval mode inside its loss
+EXTRA |= dict.fromkeys(("gauntlet.attacks.autoattack", "gauntlet.attacks.gauntlet"), MEMBERS)
 LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")  # what parsing imports
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib"}
 

@@ -11,6 +11,7 @@ import pytest
 import builders
 from collect_results import collect_results
 from gauntlet import metrics
+from gauntlet import points as points_of
 from gauntlet.errors import GauntletError
 
 LIBRARY = Path(metrics.__file__).parents[1]
@@ -51,30 +52,32 @@ def test_interval_needs_images():
 
 
 def test_worst_case_is_per_image_and_no_average(tmp_path):
-    (one,) = metrics.read_points(ledger(tmp_path, "one", range(5), linf=0.1, l2=1.0), "one")
-    (two,) = metrics.read_points(ledger(tmp_path, "two", range(4, 9), linf=0.05, l2=2.0), "two")
-    joined = metrics.measure(metrics.worst_case([one, two]))
+    (one,) = points_of.read_points(ledger(tmp_path, "one", range(5), linf=0.1, l2=1.0), "one")
+    (two,) = points_of.read_points(ledger(tmp_path, "two", range(4, 9), linf=0.05, l2=2.0), "two")
+    joined = metrics.measure(metrics.worst_case([one, two], "linf", 0.15))
     assert metrics.measure(one)["robust_accuracy"] == metrics.measure(two)["robust_accuracy"] == 0.5
     assert joined["robust_accuracy"] == 0.1
     assert joined["success_rate"] == 0.9
     assert joined["median_linf"] == 0.05  # image 4 fell to both: the nearer example counts
     assert joined["median_l2"] == 1.0
-    assert joined["mean_adversarial_loss"] is joined["mean_steps"] is None
+    assert joined["mean_adversarial_loss"] is joined["mean_forwards"] is None
 
 
 def test_another_attack_never_helps(tmp_path):
     stream, points = np.random.default_rng(0), []
     for name in "abcdef":
         fallen = np.flatnonzero(stream.random(50) < 0.3)
-        points += metrics.read_points(ledger(tmp_path, name, fallen, n=50), name)
-    held = [metrics.worst_case(points[: i + 1]).robust.mean() for i in range(len(points))]
+        points += points_of.read_points(ledger(tmp_path, name, fallen, n=50), name)
+    held = [
+        metrics.worst_case(points[: i + 1], "linf", 0.15).robust.mean() for i in range(len(points))
+    ]
     assert held == sorted(held, reverse=True) and held[0] > held[-1]
 
 
 def test_images_that_were_wrong_when_clean_count_as_broken(tmp_path):
     rows = [builders.ledger_row(i, 3, fell=i == 0, l2=float(i)) for i in range(4)]
     rows[3] |= {"clean_prediction": 5, "adversarial_prediction": 5, "draw_loss": 2.5}
-    (point,) = metrics.read_points(write(tmp_path / "ledger.csv", rows), "pgd")
+    (point,) = points_of.read_points(write(tmp_path / "ledger.csv", rows), "pgd")
     row = metrics.measure(point)
     assert (row["n"], row["clean_accuracy"], row["robust_accuracy"]) == (4, 0.75, 0.5)
     assert row["success_rate"] == 0.333333  # of the three that were right
@@ -83,14 +86,14 @@ def test_images_that_were_wrong_when_clean_count_as_broken(tmp_path):
 
 def test_what_was_not_measured_stays_empty(tmp_path):
     path = ledger(tmp_path, "held", (), draw_loss="", linf="", l2="")
-    row = metrics.measure(metrics.read_points(path, "pgd")[0])
+    row = metrics.measure(points_of.read_points(path, "pgd")[0])
     assert row["mean_adversarial_loss"] is row["median_linf"] is row["median_l2"] is None
 
 
 def test_rows_may_stand_in_any_order(tmp_path):
     rows = builders.attack_rows("curve", np.arange(20) % 10, np.linspace(0, 0.3, 20))
-    straight = metrics.read_points(write(tmp_path / "a.csv", rows), "curve")
-    turned = metrics.read_points(write(tmp_path / "b.csv", rows[::-1]), "curve")
+    straight = points_of.read_points(write(tmp_path / "a.csv", rows), "curve")
+    turned = points_of.read_points(write(tmp_path / "b.csv", rows[::-1]), "curve")
     assert [p.eps for p in straight] == [p.eps for p in turned[::-1]] and len(straight) == 6
     for one, other in zip(straight, turned[::-1], strict=True):
         assert metrics.measure(one) == metrics.measure(other)
@@ -105,6 +108,7 @@ def broken(**changes):
     [
         (broken(index=0), "two rows"),
         (broken(success=2), "other than 0 or 1"),
+        (broken(success_8bit=1), "success_8bit without"),
         (broken(success=1), "not right when clean or is right still"),
         (broken(success=1, clean_prediction=4, adversarial_prediction=5), "not right when clean"),
         (broken(label=-1, clean_prediction=-1, adversarial_prediction=-1), "label below 0"),
@@ -130,7 +134,7 @@ def test_ledgers_that_cannot_be_true(tmp_path, rows, told):
     else:
         path.write_bytes(rows if isinstance(rows, bytes) else rows.encode())
     with pytest.raises(GauntletError, match=told) as caught:
-        metrics.read_points(path, "pgd")
+        points_of.read_points(path, "pgd")
     assert "ledger.csv" in str(caught.value)
 
 
@@ -139,9 +143,9 @@ def test_ledgers_of_one_model_must_agree(tmp_path, name):
     changed = builders.ledger_row(1, 2) | {"adversarial_prediction": 9, name: 9}
     one = write(tmp_path / "one.csv", [builders.ledger_row(0, 1), builders.ledger_row(1, 2)])
     two = write(tmp_path / "two.csv", [builders.ledger_row(0, 1), changed])
-    points = metrics.read_points(one, "a") + metrics.read_points(two, "b")
+    points = points_of.read_points(one, "a") + points_of.read_points(two, "b")
     with pytest.raises(GauntletError, match=rf"one\.csv and .*two\.csv differ in '{name}'"):
-        metrics.agree(points)
+        points_of.agree(points)
 
 
 def test_evaluation_of_one_model(tmp_path):
@@ -174,7 +178,7 @@ def test_evaluation_of_one_model(tmp_path):
 def test_transfer_ledger_must_be_labelled_so(tmp_path):
     path = ledger(tmp_path, "ledger", ())
     with pytest.raises(GauntletError, match="must say 'transfer'"):
-        metrics.read_points(path, "pgd", "baseline")
+        points_of.read_points(path, "pgd", "baseline")
 
 
 def test_collected_rows_stand_in_the_studys_order(tmp_path):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import builders
-from gauntlet import metrics, show, tables
+from gauntlet import metrics, show, summary, tables
 from gauntlet.errors import GauntletError
 from publish_tables import publish_tables
 
@@ -17,7 +17,8 @@ def row(**other):
     base = {"dataset": "digits", "model": "cnn", "defense": "pgd_at", "seed": "0", "attack": "pgd"}
     base |= {"source": "self", "access": "white-box", "norm": "linf", "eps": "0.15", "n": "100"}
     base |= {"clean_accuracy": "0.9", "robust_accuracy": "0.5", "success_rate": "0.4"}
-    base |= {"mean_adversarial_loss": "", "selection": "best", "warning": ""}
+    base |= {"mean_adversarial_loss": "", "selection": "best", "warning": "", "felled_by": ""}
+    base |= {"robust_8bit": "0.6", "mean_forwards": "41", "mean_backwards": "40"}
     return base | other
 
 
@@ -41,23 +42,23 @@ def publish(study, folder, seconds=1.0):
 def test_seeds_are_joined_and_images_are_not_multiplied():
     values = ("0.4", "0.5", "0.6")
     rows = [row(seed=str(i), robust_accuracy=value) for i, value in enumerate(values)]
-    (joined,) = tables.summarize(rows)
+    (joined,) = summary.summarize(rows)
     assert (joined["n"], joined["seeds"]) == ("100", 3)
     assert (joined["robust_mean"], joined["robust_std"]) == (0.5, 0.1)
     assert (joined["robust_low"], joined["robust_high"]) == pytest.approx((0.403832, 0.596168))
     assert joined["loss_mean"] is None
-    (single,) = tables.summarize(rows[:1])
+    (single,) = summary.summarize(rows[:1])
     assert single["robust_std"] is None
 
 
 def test_warnings_name_their_seeds():
     rows = [row(seed="0", warning="a"), row(seed="1"), row(seed="2", warning="a")]
-    assert tables.summarize(rows)[0]["warning"] == "seed 0, 2: a"
+    assert summary.summarize(rows)[0]["warning"] == "seed 0, 2: a"
 
 
 def test_seeds_with_other_images_are_refused():
     with pytest.raises(GauntletError, match="digits/cnn/pgd_at/pgd has"):
-        tables.summarize([row(), row(seed="1", n="99")])
+        summary.summarize([row(), row(seed="1", n="99")])
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gauntlet import threat
+from gauntlet import balls, threat
 from gauntlet.seeding import generator
+from gauntlet.streams import Streams
 
 SHAPES = st.tuples(st.integers(1, 5), st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9))
 EPS = st.one_of(st.sampled_from([0.0, 1e-4, 8 / 255, 0.3, 1.0]), st.floats(0, 1))
@@ -22,8 +23,8 @@ def _images(shape, seed):
 @given(norm=st.sampled_from(threat.NORMS), shape=SHAPES, eps=EPS, seed=st.integers(0, 9))
 def test_no_hook_leaves_the_ball(norm, shape, eps, seed):
     images = _images(shape, seed)
-    area = threat.ball(images, norm, eps)
-    start = area.random_start(generator(seed, "start"))
+    area = balls.ball(images, norm, eps)
+    start = area.random_start(Streams.of_images(seed, range(len(images)), "start"))
     gradient = torch.randn(shape, generator=generator(seed, "gradient"))
     far = area.ascend(start, gradient, 10 * eps + 0.1)
     for examples in (start, far):
@@ -34,14 +35,14 @@ def test_no_hook_leaves_the_ball(norm, shape, eps, seed):
 @pytest.mark.parametrize("norm", threat.NORMS)
 def test_eps_zero_changes_nothing(norm):
     images = _images((4, 1, 5, 5), 1)
-    area = threat.ball(images, norm, 0.0)
-    assert torch.equal(area.random_start(generator(0, "start")), images)
+    area = balls.ball(images, norm, 0.0)
+    assert torch.equal(area.random_start(Streams.of_images(0, range(len(images)), "start")), images)
 
 
 @pytest.mark.parametrize("norm", threat.NORMS)
 def test_a_long_step_reaches_the_edge(norm):
     images = torch.full((2, 1, 4, 4), 0.5)
-    area = threat.ball(images, norm, 0.2)
+    area = balls.ball(images, norm, 0.2)
     far = area.ascend(images, torch.ones_like(images), 5.0)
     assert threat.distance(far, images, norm).tolist() == pytest.approx([0.2, 0.2], rel=1e-5)
 
@@ -59,14 +60,16 @@ def test_the_judge_refuses_what_breaks_the_threat_model():
 
 def test_l2_start_fills_the_ball():
     images = torch.full((400, 1, 2, 2), 0.5)
-    start = threat.ball(images, "l2", 0.1).random_start(generator(0, "start"))
+    start = balls.ball(images, "l2", 0.1).random_start(
+        Streams.of_images(0, range(len(images)), "start")
+    )
     radii = threat.distance(start, images, "l2") / 0.1
     assert (radii <= 0.5).double().mean().item() == pytest.approx(0.5**4, abs=0.03)
 
 
 @pytest.mark.parametrize(
-    ("norm", "eps", "words"), [("l7", 0.1, "linf, l2"), ("linf", -0.1, "0 or more")]
+    ("norm", "eps", "words"), [("l7", 0.1, "linf, l2, l1"), ("linf", -0.1, "0 or more")]
 )
 def test_bad_settings_are_named(norm, eps, words):
     with pytest.raises(ValueError, match=words):
-        threat.ball(torch.zeros(1, 1, 2, 2), norm, eps)
+        balls.ball(torch.zeros(1, 1, 2, 2), norm, eps)

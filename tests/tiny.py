@@ -60,7 +60,7 @@ def data_files(folder, count: int = 96, train: int = 64) -> list[str]:
     paths = [folder / name for name in ("images.npy", "labels.npy", "data.json", "split.json")]
     np.save(paths[0], (made.images * 255).round().to(torch.uint8).numpy())
     np.save(paths[1], made.labels.numpy())
-    meta = {"shape": list(SHAPE), "classes": ["left", "right"], "max_value": 255}
+    meta = {"shape": list(SHAPE), "classes": ["left", "right"], "max_value": 255, "source": "tiny"}
     paths[2].write_text(json.dumps(meta))
     order = list(range(count))
     split = {"train": order[:train], "validation": order[train:], "test": order[train:][::-1]}

@@ -1,28 +1,107 @@
-rule craft_examples:
-    """Make adversarial examples of one attack anew against one model (white-box)."""
-    input:
-        **data_inputs(),
-        weights=attacked_weights,
+rule check_attacks:
+    """Hold an attack against models whose exact minimal distance is known."""
     output:
-        examples=f"{ATTACK}examples.npy",
-        draws=f"{ATTACK}draws.npy",
-        ledger=f"{ATTACK}ledger.csv",
-        provenance=f"{ATTACK}craft.provenance.json",
+        record=f"{CHECK}check.json",
+        provenance=f"{CHECK}check.provenance.json",
     log:
-        "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
+        "logs/checks/{attack}.log",
     benchmark:
-        "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.tsv"
+        "benchmarks/checks/{attack}.tsv"
     conda:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=2000,
+        runtime=60,
     params:
-        **specified("craft_examples", spec.craft_spec, *RUN_NAMES, "attack", "part"),
+        **specified("check_attacks", spec.check_spec, "attack"),
     script:
-        "../scripts/craft_examples.py"
+        "../scripts/check_attacks.py"
+
+
+if SHARDS == 1:
+
+    rule craft_examples:
+        """Make adversarial examples of one attack anew against one model (white-box)."""
+        input:
+            **data_inputs(),
+            weights=attacked_weights,
+        output:
+            examples=f"{ATTACK}examples.npy",
+            draws=f"{ATTACK}draws.npy",
+            ledger=f"{ATTACK}ledger.csv",
+            provenance=f"{ATTACK}craft.provenance.json",
+        log:
+            "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
+        benchmark:
+            "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.tsv"
+        conda:
+            "../../envs/gauntlet.yaml"
+        threads: THREADS
+        resources:
+            gpu=GPUS,
+            mem_mb=4000,
+            runtime=240,
+        params:
+            **specified("craft_examples", spec.craft_spec, *RUN_NAMES, "attack", "part"),
+        script:
+            "../scripts/craft_examples.py"
+
+else:
+
+    rule craft_shard:
+        """Make adversarial examples of one attack against one model, for a share of the images."""
+        input:
+            **data_inputs(),
+            weights=attacked_weights,
+        output:
+            examples=temp(f"{ATTACK}shards/{{scatteritem}}/examples.npy"),
+            draws=temp(f"{ATTACK}shards/{{scatteritem}}/draws.npy"),
+            ledger=temp(f"{ATTACK}shards/{{scatteritem}}/ledger.csv"),
+            provenance=f"{ATTACK}shards/{{scatteritem}}/craft.provenance.json",
+        log:
+            "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}/{scatteritem}.log",
+        benchmark:
+            "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}/{scatteritem}.tsv"
+        conda:
+            "../../envs/gauntlet.yaml"
+        threads: THREADS
+        resources:
+            gpu=GPUS,
+            mem_mb=4000,
+            runtime=240,
+        params:
+            **specified(
+                "craft_examples", spec.shard_spec, *RUN_NAMES, "attack", "part", "scatteritem"
+            ),
+        script:
+            "../scripts/craft_examples.py"
+
+    rule gather_examples:
+        """Join the shards of an attack: what one job without shards would have written."""
+        input:
+            shard_examples=gathered("examples.npy"),
+            shard_draws=gathered("draws.npy"),
+            shard_ledgers=gathered("ledger.csv"),
+        output:
+            examples=f"{ATTACK}examples.npy",
+            draws=f"{ATTACK}draws.npy",
+            ledger=f"{ATTACK}ledger.csv",
+            provenance=f"{ATTACK}craft.provenance.json",
+        log:
+            "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
+        benchmark:
+            "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.tsv"
+        conda:
+            "../../envs/gauntlet.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+        params:
+            **specified("gather_examples", spec.gather_spec, "attack"),
+        script:
+            "../scripts/gather_examples.py"
 
 
 rule transfer_examples:

@@ -22,9 +22,13 @@ DATA = "results/data/{dataset}/"
 RUN = "results/runs/{dataset}/{model}/{defense}/seed{seed}/"
 ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
 TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
+CHECK = "results/checks/{attack}/"
 STUDY = "results/studies/{study}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
-FIGURES = ("robustness", "tradeoff", "curves", "training", "examples", "classes", "rulegraph")
+FIGURES = (
+    *("robustness", "tradeoff", "curves", "passes", "transfer"),
+    *("training", "examples", "classes", "rulegraph"),
+)
 
 NAME = "[a-z][a-z0-9_]*"
 
@@ -49,6 +53,14 @@ os.environ.update(GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]))
 GPUS = int(spec.device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all
 THREADS = SETTINGS["compute"]["threads"]
 WORKER = []
+
+
+scattergather:
+    craft=SETTINGS["compute"]["shards"],
+
+
+# As the config says, or a profile's or the command line's set-scatter.
+SHARDS = workflow._scatter["craft"]
 
 
 def script_path(name):
@@ -176,6 +188,17 @@ def run_ledgers(wildcards):
     return [f"{folder}/attacks/{attack}/test/ledger.csv" for attack in attacks]
 
 
+def gathered(file):
+    """Name a file of every shard of an attack; the other wildcards stay."""
+    return gather.craft(ATTACK.replace("{", "{{").replace("}", "}}") + "shards/{scatteritem}/" + file)
+
+
+def run_checks(wildcards):
+    """Give the verdicts on the attacks of a study, in their order."""
+    attacks = SETTINGS["studies"][wildcards.study]["attacks"]
+    return [CHECK.format(attack=attack) + "check.json" for attack in attacks]
+
+
 def run_transfers(wildcards):
     """Give the ledgers of the examples that a study shows to one run from another."""
     folder = attacked_weights(wildcards).rpartition("/")[0]
@@ -260,6 +283,7 @@ RULE_EDGES = [
     ["train_model", "transfer_examples"],
     ["craft_examples", "transfer_examples"],
     ["craft_examples", "train_model"],
+    ["check_attacks", "evaluate_robustness"],
     ["craft_examples", "evaluate_robustness"],
     ["transfer_examples", "evaluate_robustness"],
     ["train_model", "evaluate_robustness"],
@@ -267,6 +291,9 @@ RULE_EDGES = [
     ["collect_results", "publish_tables"],
     ["train_model", "publish_tables"],
     ["evaluate_robustness", "plot_classes"],
+    ["evaluate_robustness", "plot_curves"],
+    ["evaluate_robustness", "plot_passes"],
+    ["collect_results", "plot_transfer"],
     ["collect_results", "plot_robustness"],
     ["collect_results", "plot_tradeoff"],
     ["collect_results", "plot_curves"],

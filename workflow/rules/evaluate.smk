@@ -2,6 +2,7 @@ rule evaluate_robustness:
     """Measure one model: each attack, and the worst case per image of each threat model."""
     input:
         ledgers=run_ledgers,
+        checks=run_checks,
         transfers=run_transfers,
         train=rules.train_model.output.record,
     output:

@@ -80,6 +80,7 @@ rule plot_curves:
     """Draw robust accuracy against eps."""
     input:
         robustness=rules.collect_results.output.robustness,
+        records=study_records,
     output:
         **figure_files("curves", "Robust accuracy"),
     log:
@@ -95,6 +96,48 @@ rule plot_curves:
         **specified("plot_curves", spec.figure_spec, "study"),
     script:
         "../scripts/plot_curves.py"
+
+
+rule plot_passes:
+    """Draw robust accuracy against an attack's passes."""
+    input:
+        records=study_records,
+    output:
+        **figure_files("passes", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/passes.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/passes.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_passes", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_passes.py"
+
+
+rule plot_transfer:
+    """Draw what examples made against one model do to the others."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+    output:
+        **figure_files("transfer", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/transfer.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/transfer.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_transfer", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_transfer.py"
 
 
 rule plot_training:

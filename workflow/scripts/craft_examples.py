@@ -3,29 +3,34 @@
 from gauntlet.job import run
 
 
-def craft_examples(images, labels, meta, split, weights, examples, draws, ledger, *, spec):
+def craft_examples(
+    images, labels, meta, split, weights, examples, draws, ledger, *, spec, keep=None
+):
     """Write float32 examples, random draws of full strength, and the ledger of what they did.
 
-    The examples are judged as they were saved: they are read back from their file.
+    The examples are judged as they were saved: they are read back from their file. What is done is
+    kept in the folder `keep` until the job has ended, so that an interrupted one goes on from it.
     """
     import numpy as np
     import torch
 
     from gauntlet import compute, crafting, io, stages
+    from gauntlet.ledger import COLUMNS
+    from gauntlet.ledger import ledger as judged
     from gauntlet.models import evaluating
 
     device = compute.prepare(spec)
-    index, clean, truth = stages.load_part(images, labels, meta, split, spec["part"], device)
+    part = stages.load_part(images, labels, meta, split, spec["part"], device)
+    everyone = crafting.Victims(*part, io.read_json(meta)["source"])
+    victims = everyone.select(stages.shard_rows(spec, len(part[0])))
     model = stages.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
-        made = crafting.craft(model, spec, clean, truth)
-        np.save(examples, made.examples.cpu().numpy())
-        np.save(draws, made.draws.cpu().numpy())
-        saved = torch.from_numpy(np.load(examples)).to(device)
-        rows = crafting.ledger(
-            model, spec, index, clean, truth, saved, "white-box", made.steps, made.draw_loss
-        )
-        io.write_rows(ledger, crafting.COLUMNS, rows)
+        made = crafting.craft(model, spec, victims, keep)
+        np.save(examples, made.examples.flatten(0, 1).numpy())
+        np.save(draws, made.draws.flatten(0, 1).numpy())
+        saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
+        rows = judged(model, spec, victims, saved, "white-box", made)
+        io.write_rows(ledger, COLUMNS, rows)
 
 
 if __name__ == "__main__":

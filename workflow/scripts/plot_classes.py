@@ -10,16 +10,12 @@ def plot_classes(
 
     `data` are the data.json of spec["datasets"], in that order.
     """
-    import json
-    from pathlib import Path
-
     from gauntlet.figures import style
     from gauntlet.figures.classes import draw
-    from gauntlet.figures.values import main_threat
+    from gauntlet.figures.values import main_threat, read_records
     from gauntlet.metrics import read_rows
 
-    read = [json.loads(Path(path).read_text(encoding="utf-8")) for path in (*records, *data)]
-    found, described = read[: len(records)], read[len(records) :]
+    found, described = read_records(records), read_records(data)
     names = {n: d["classes"] for n, d in zip(spec["datasets"], described, strict=True)}
     threat = main_threat(read_rows(robustness))
     style.render(lambda: draw(found, names, threat), png, svg, spec["figures"])

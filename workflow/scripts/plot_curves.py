@@ -3,14 +3,15 @@
 from gauntlet.job import run
 
 
-def plot_curves(robustness: str, png: str, svg: str, *, spec: dict) -> None:
+def plot_curves(robustness: str, records: list[str], png: str, svg: str, *, spec: dict) -> None:
     """Draw a line per defense for every attack with several eps."""
     from gauntlet.figures import style
     from gauntlet.figures.curves import draw
+    from gauntlet.figures.values import read_records
     from gauntlet.metrics import read_rows
 
-    rows = read_rows(robustness)
-    style.render(lambda: draw(rows), png, svg, spec["figures"])
+    rows, found = read_rows(robustness), read_records(records)
+    style.render(lambda: draw(rows, found), png, svg, spec["figures"])
 
 
 if __name__ == "__main__":

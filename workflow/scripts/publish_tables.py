@@ -23,9 +23,10 @@ def publish_tables(
 
     from gauntlet import tables
     from gauntlet.metrics import RUN_NAMES, read_rows, run_of, write_rows
+    from gauntlet.summary import SUMMARY, summarize
 
-    summary = tables.summarize(read_rows(robustness))
-    write_rows(summary_csv, tables.SUMMARY, summary)
+    summary = summarize(read_rows(robustness))
+    write_rows(summary_csv, SUMMARY, summary)
 
     spent, seconds = [], {}
     for path in provenances:

@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 ROUNDING = 1e-9  # relative: steps that add up to eps but for rounding do reach it
+# Attacks that look for the nearest example: one run serves every eps.
+MINIMAL = ("cw", "ddn", "deepfool", "fab_t", "fmn", "hopskipjump")
 SCHEDULING = ("loss_draws",)  # an attack's settings that are no argument of its function
 
 
@@ -49,8 +51,8 @@ def length(value: float | str) -> float:
 def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Give an attack's settings, ready for its function, once for each eps of its curve.
 
-    Lengths are floats; an absent `step` is 2.5 eps / steps, for one step eps, and 1.25 eps after
-    a random start (Wong et al. 2020).
+    Lengths are floats; an absent `step` is 2.5 eps / steps, for mifgsm eps / steps (Dong et al.
+    2018), for one step eps, and 1.25 eps after a random start (Wong et al. 2020).
     """
     ready = {key: value for key, value in settings.items() if key not in SCHEDULING}
     if "sigma" in ready:
@@ -58,15 +60,18 @@ def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
     if "eps" not in ready:
         return [ready]
     curve = ready["eps"] if isinstance(ready["eps"], list) else [ready["eps"]]
+    points = [{**ready, "eps": length(value)} for value in curve]
     return [
-        {**ready, "eps": eps, "step": _step(ready, eps)}
-        for eps in [length(value) for value in curve]
+        point | ({"step": _step(ready, point["eps"])} if "step" in ready else {})
+        for point in points
     ]
 
 
 def _step(settings: dict[str, Any], eps: float) -> float:
     if settings["step"] is not None:
         return length(settings["step"])
+    if settings["kind"] == "mifgsm":
+        return eps / settings["steps"]
     if "steps" in settings:
         return 2.5 * eps / settings["steps"]
     return 1.25 * eps if settings["random_start"] else eps
@@ -119,10 +124,10 @@ def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any
         )
     if rule.get("one_eps") and isinstance(attack.get("eps"), list):
         yield f"{chosen}, a curve over eps {attack['eps']}; allowed here is a single eps."
-    elif rule.get("drawn") and not attack["loss_draws"]:
+    elif rule.get("drawn") and not attack.get("loss_draws"):
         yield (
-            f"{chosen}, whose loss_draws is 0; allowed here is an attack with loss_draws of 1 or "
-            "more, since its draws are what is shown."
+            f"{chosen}, whose loss_draws is 0 or that has none; allowed here is an attack with "
+            "loss_draws of 1 or more, since its draws are what is shown."
         )
     if rule.get("one_start") and attack.get("restarts", 1) > 1:
         yield (
@@ -150,7 +155,7 @@ def _attack(name: str, settings: dict[str, Any]) -> Iterator[str]:
 def _reach(path: str, settings: dict[str, Any], point: dict[str, Any]) -> Iterator[str]:
     """Say so if an attack's steps cannot lead to the edge of its (largest) ball."""
     steps, eps = settings.get("steps", 1), point["eps"]
-    if "steps" not in settings and settings["random_start"]:
+    if "step" not in point or ("steps" not in settings and settings["random_start"]):
         return  # one short step from a random point is a published setting
     if steps * point["step"] < eps * (1 - ROUNDING):
         yield (

@@ -1,146 +1,225 @@
-"""Adversarial examples of one attack against one model, and their ledger."""
+"""Adversarial examples of one attack against one model."""
 
+import inspect
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gauntlet import scoring, threat
+from gauntlet import io, scoring
 from gauntlet.attacks import bind
+from gauntlet.balls import ball
+from gauntlet.errors import GauntletError
+from gauntlet.lens import Lens, NonFiniteLogits
+from gauntlet.plugins import load
 from gauntlet.progress import Progress
-from gauntlet.seeding import generator
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt, distance, per_image
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = [
-    "index",
-    "label",
-    "access",
-    "norm",
-    "eps",
-    "clean_prediction",
-    "adversarial_prediction",
-    "clean_loss",
-    "adversarial_loss",
-    "clean_confidence",
-    "adversarial_confidence",
-    "linf",
-    "l2",
-    "success",
-    "steps",
-    "draw_loss",
-]
+POOL = 4  # chunks of the model that one pool of images fills: what is attacked, and saved, together
 
 
 @dataclass(frozen=True)
 class Crafted:
-    """Examples of every eps in turn [E*N, C, H, W], passes [E*N], draws and their mean loss.
+    """What an attack made of N images at E points; all but `draws` and `draw_loss` are [E, N, ...].
 
-    `draws` [E*N, C, H, W] are examples of full strength from one random start each, of all
-    images, for transfer and training ([0, C, H, W] without draws); `draw_loss` [E*N] or None.
+    `forwards`, `backwards` are passes until here, `felled_at` the pass that found the example at
+    its point, `felled_by` the member of `members` that did (-1: none). `draws` [E, N, C, H, W] are
+    examples of full strength from one random start each, of all images, for transfer and training
+    ([E, 0, C, H, W] without draws), `draw_loss` [E, N] their mean loss (NaN without).
     """
 
     examples: Tensor
-    steps: Tensor
+    forwards: Tensor
+    backwards: Tensor
+    felled_at: Tensor
+    felled_by: Tensor
     draws: Tensor
-    draw_loss: Tensor | None
+    draw_loss: Tensor
 
 
-def craft(model: nn.Module, spec: dict, images: Tensor, labels: Tensor) -> Crafted:
+@dataclass(frozen=True)
+class Victims:
+    """Images [N, C, H, W], labels [N], their places in the data set, index [N], and its origin."""
+
+    index: Tensor
+    images: Tensor
+    labels: Tensor
+    origin: str = ""
+
+    def select(self, rows: Tensor | slice) -> "Victims":
+        """Keep the named rows only."""
+        columns = (self.index, self.images, self.labels)
+        if isinstance(rows, slice):
+            return Victims(*(column[rows] for column in columns), self.origin)
+        return Victims(*(column[rows.to(column.device)] for column in columns), self.origin)
+
+
+def craft(model: nn.Module, spec: dict, victims: Victims, keep: Path | None = None) -> Crafted:
     """Attack a model in eval mode at every point (eps) of the spec, in ascending order.
 
-    Images that the model gets wrong are not attacked, and an image that fell at a smaller eps
-    keeps that example: the balls lie within each other, and so does the noise's control.
+    Images are attacked in pools; a finished pool is saved in the folder `keep`, and found there by
+    a run that was interrupted. Images that the model gets wrong are not attacked.
     """
-    right = scoring.predict(model, images, spec["batch"]) == labels
-    progress = Progress("attack", len(spec["points"]))
-    found, examples, standing = [], images.clone(), right.clone()
-    passes = torch.zeros_like(labels)
-    for number, point in enumerate(spec["points"], 1):
-        stream = generator(spec["seed"], "craft", spec["part"], number)
-        fresh, steps = scoring.attack_in_batches(
-            model, bind(point), images, labels, standing, stream, spec["batch"]
-        )
-        examples = torch.where(standing.view(-1, 1, 1, 1), fresh, examples)
-        passes = passes + steps
-        standing = standing & (scoring.predict(model, examples, spec["batch"]) == labels)
-        found.append((examples, passes))
-        progress.done(number, f"{int(standing.sum())} of {len(labels)} stand")
-    draws, losses = _draws(model, spec, images, labels)
-    return Crafted(*(torch.cat(column) for column in zip(*found, strict=True)), draws, losses)
+    lens = lens_for(model, spec["points"][0], spec["batch"], spec["precision"])
+    pools = torch.arange(len(victims.index)).split(spec["batch"] * POOL)
+    progress, made, standing = Progress("attack", len(victims.index)), [], 0
+    for number, rows in enumerate(pools):
+        some = victims.select(slice(int(rows[0]), int(rows[-1]) + 1))
+        pool = _resumed(keep, number, some) or _attacked(lens, spec, some)
+        _save(keep, number, pool)
+        made.append(pool)
+        right = scoring.predict(lens, pool.examples[-1].to(some.images.device)) == some.labels
+        standing += int(right.sum())
+        done = int(rows[-1]) + 1
+        progress.done(done, f"{standing} of {done} stand")
+    return Crafted(
+        *(torch.cat([getattr(pool, field.name) for pool in made], 1) for field in fields(Crafted))
+    )
 
 
-def _draws(model, spec: dict, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+def lens_for(model, point: dict, batch: int, precision: str) -> Lens:
+    """Give the lens through which an attack sees a model.
+
+    Nearest examples lie on the boundary, where a lower precision cannot tell the sides apart: such
+    attacks climb in float32.
+    """
+    return Lens(model, batch, "float32" if is_minimal(point) else precision)
+
+
+def members_of(point: dict) -> tuple[str, ...]:
+    """Name what `felled_by` counts: the members of an ensemble, else the attack's kind."""
+    module = import_module(f"gauntlet.attacks.{point['kind']}")
+    several = getattr(module, "members", None)
+    return tuple(several(point)) if several else (point["kind"],)
+
+
+def _attacked(lens: Lens, spec: dict, victims: Victims) -> Crafted:
+    right = named(victims, lambda: lens(victims.images)).argmax(1) == victims.labels
+    run = _nearest if is_minimal(spec["points"][0]) else _fixed
+    found = list(run(lens, spec, victims, right))
+    columns = [torch.stack(column) for column in zip(*found, strict=True)]
+    return Crafted(*(column.cpu() for column in (*columns, *_draws(lens, spec, victims))))
+
+
+def named(victims: Victims, ask: Callable):
+    """Ask a model about images; GauntletError names the image whose logits are no numbers."""
+    try:
+        return ask()
+    except NonFiniteLogits as error:
+        place = int(victims.index[error.row])
+        raise GauntletError(
+            f"The model's logits at or near image {place} are not finite; allowed are numbers."
+        ) from error
+
+
+def is_minimal(point: dict) -> bool:
+    """Tell whether an attack looks for the nearest example, so that one run serves every eps."""
+    wanted = _parameters(point)
+    return "norm" in wanted and ("eps" not in wanted or wanted["eps"].default is None)
+
+
+def takes_eps(point: dict) -> bool:
+    """Tell whether an attack is given an eps, as all but most minimal-distance attacks are."""
+    return "eps" in _parameters(point)
+
+
+def _parameters(point: dict) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(load("attacks", point["kind"])).parameters
+
+
+def _fixed(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[tuple]:
+    """Attack at one eps after the other; what fell at a smaller one stays, for balls are nested."""
+    best, standing = victims.images.clone(), right.clone()
+    forwards = torch.zeros_like(victims.labels)
+    backwards, felled_at, by = forwards.clone(), forwards.clone(), forwards - 1
+    for point in spec["points"]:
+        rows = standing.nonzero().squeeze(1)
+        if len(rows):
+            attempt = _attempt(lens, spec, point, victims.select(rows), "craft")
+            best[rows] = attempt.images
+            forwards[rows] += attempt.forwards
+            backwards[rows] += attempt.backwards
+            fell = lens(best[rows]).argmax(1) != victims.labels[rows]
+            felled_at[rows] = torch.where(fell, attempt.felled_at, felled_at[rows])
+            by[rows] = torch.where(fell, _felled_by(attempt), by[rows])
+            standing[rows] = ~fell
+        yield tuple(values.clone() for values in (best, forwards, backwards, felled_at, by))
+
+
+def _nearest(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[tuple]:
+    """Look for the nearest example once; beyond an eps it is pulled into that ball."""
+    first, rows = spec["points"][0], right.nonzero().squeeze(1)
+    found, forwards = victims.images.clone(), torch.zeros_like(victims.labels)
+    backwards, felled_at, by = forwards.clone(), forwards.clone(), forwards - 1
+    if len(rows):
+        attempt = _attempt(lens, spec, first, victims.select(rows), "craft")
+        found[rows], forwards[rows] = attempt.images, attempt.forwards
+        backwards[rows], felled_at[rows] = attempt.backwards, attempt.felled_at
+        by[rows] = _felled_by(attempt)
+    span = distance(found, victims.images, first["norm"])
+    for point in spec["points"]:
+        area = ball(victims.images, point["norm"], point["eps"])
+        near = (span <= point["eps"]) & (felled_at > 0)
+        best = torch.where(per_image(span <= point["eps"]), found, area.project(found))
+        by_then = torch.where(near, by, torch.full_like(by, -1))
+        yield best, forwards, backwards, torch.where(near, felled_at, 0), by_then
+
+
+def _attempt(lens: Lens, spec: dict, point: dict, victims: Victims, purpose: str) -> Attempt:
+    """Let one attack loose on images, with random streams that are theirs."""
+    where = (victims.origin, purpose, point["kind"], point.get("eps"))
+    streams = Streams.of_images(spec["seed"], victims.index, *where)
+    settings = point if takes_eps(point) or "norm" not in point else without(point, "eps")
+    attack = bind(settings | ({} if purpose == "craft" else {"early_stop": False}))
+    return named(victims, lambda: attack(lens, victims.images, victims.labels, streams=streams))
+
+
+def without(settings: dict, key: str) -> dict:
+    """Give settings but for one key."""
+    return {name: value for name, value in settings.items() if name != key}
+
+
+def _felled_by(attempt: Attempt) -> Tensor:
+    if attempt.felled_by is not None:
+        return attempt.felled_by
+    return torch.where(attempt.felled_at > 0, 0, -1)
+
+
+def _draws(lens: Lens, spec: dict, victims: Victims) -> tuple[Tensor, Tensor]:
     """Make random examples of full strength for every image; keep the first, average the loss."""
-    count = spec["loss_draws"]
-    if count == 0:
-        return images[:0], None
-    firsts, means = [], []
-    everyone = torch.ones_like(labels, dtype=torch.bool)
-    for number, point in enumerate(spec["points"], 1):
-        once = bind(point | {key: 1 for key in ("restarts", "draws") if key in point})
-        total = torch.zeros(len(labels))
+    count, firsts, means = spec["loss_draws"], [], []
+    for point in spec["points"]:
+        once = point | {key: 1 for key in ("restarts", "draws") if key in point}
+        total = torch.zeros(len(victims.labels))
         for draw in range(count):
-            stream = generator(spec["seed"], "draw", spec["part"], number, draw)
-            examples, _ = scoring.attack_in_batches(
-                model, once, images, labels, everyone, stream, spec["batch"], {"early_stop": False}
-            )
-            total += scoring.score(model, examples, labels, spec["batch"]).loss
+            examples = _attempt(lens, spec, once, victims, f"draw {draw}").images
+            total += scoring.score(lens, examples, victims.labels).loss
             firsts += [examples] if draw == 0 else []
-        means.append(total / count)
-    return torch.cat(firsts), torch.cat(means)
+        means.append(total / count if count else total + torch.nan)
+    kept = firsts or [victims.images[:0]] * len(spec["points"])
+    return torch.stack(kept), torch.stack(means)
 
 
-def ledger(
-    model: nn.Module,
-    spec: dict,
-    index: Tensor,
-    images: Tensor,
-    labels: Tensor,
-    examples: Tensor,
-    access: str,
-    steps: Tensor | None = None,
-    draw_loss: Tensor | None = None,
-) -> Iterator[dict]:
-    """Judge saved examples [E*N, C, H, W] in float32 and give one row per image and eps.
-
-    An example counts as success only if its image was classified rightly, it is misclassified,
-    and it lies in [0, 1] and in the ball. `index` [N] are the images' places in the data set.
-    """
-    clean, count = scoring.score(model, images, labels, spec["batch"]), len(labels)
-    for number, point in enumerate(spec["points"]):
-        norm, eps = point.get("norm", "noise"), point.get("eps", point.get("sigma"))
-        rows = slice(number * count, (number + 1) * count)
-        hostile = scoring.score(model, examples[rows], labels, spec["batch"])
-        fine = threat.admissible(examples[rows], images, norm, eps).cpu()
-        if not bool(fine.all()):
-            logger.warning("%d examples break the threat model; none counts", int((~fine).sum()))
-        truth = labels.cpu()
-        success = fine & (clean.prediction == truth) & (hostile.prediction != truth)
-        columns = {
-            "index": index,
-            "label": truth,
-            "clean_prediction": clean.prediction,
-            "adversarial_prediction": hostile.prediction,
-            "clean_loss": clean.loss,
-            "adversarial_loss": hostile.loss,
-            "clean_confidence": clean.confidence,
-            "adversarial_confidence": hostile.confidence,
-            "linf": threat.distance(examples[rows], images, "linf"),
-            "l2": threat.distance(examples[rows], images, "l2"),
-            "success": success.int(),
-        }
-        columns |= {} if steps is None else {"steps": steps[rows]}
-        columns |= {} if draw_loss is None else {"draw_loss": draw_loss[rows]}
-        yield from _rows(columns, {"access": access, "norm": norm, "eps": repr(float(eps))})
+def _save(keep: Path | None, number: int, pool: Crafted) -> None:
+    if keep is not None:
+        path = keep / f"pool{number:05d}.pt"
+        fresh = path.with_suffix(f".{os.getpid()}.part")
+        io.save_state(vars(pool), fresh)
+        os.replace(fresh, path)
 
 
-def _rows(columns: dict[str, Tensor], constants: dict[str, str]) -> Iterator[dict]:
-    texts = {
-        name: [f"{value:.7g}" if values.is_floating_point() else value for value in values.tolist()]
-        for name, values in columns.items()
-    }
-    for values in zip(*texts.values(), strict=True):
-        yield dict(zip(texts, values, strict=True)) | constants
+def _resumed(keep: Path | None, number: int, victims: Victims) -> Crafted | None:
+    """Give a pool that an interrupted run has finished; None if there is none."""
+    path = None if keep is None else keep / f"pool{number:05d}.pt"
+    if path is None or not path.exists():
+        return None
+    logger.info("goes on after pool %d of an interrupted run", number)
+    return Crafted(**io.load_state(path))

@@ -5,12 +5,14 @@ It sees temporary output names; they get their final names when all is done. Bes
 every stage leaves its provenance.
 """
 
+import hashlib
 import inspect
 import json
 import logging
 import os
 import platform
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -23,6 +25,7 @@ from gauntlet import warm
 from gauntlet.errors import GauntletError
 
 logger = logging.getLogger("gauntlet")
+KEPT = ".gauntlet/partial"  # below the working directory
 VERSIONS = ("snakemake", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 
@@ -82,7 +85,8 @@ def partial_name(path: str | Path) -> Path:
 
 def _fulfil(stage: Callable, task: dict, finals: dict, partials: dict) -> None:
     started, clock = time.time(), time.process_time()
-    stage(**task["inputs"], **partials, **_asked(stage, task["params"]))
+    kept = _keep(stage, task)
+    stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **kept)
     seconds = time.time() - started
     _require(partials, finals)
     if "provenance" in task["outputs"]:
@@ -90,7 +94,26 @@ def _fulfil(stage: Callable, task: dict, finals: dict, partials: dict) -> None:
         _write_whole(task["outputs"]["provenance"], record)
     for name, path in finals.items():
         os.replace(partials[name], path)
+    for folder in kept.values():
+        shutil.rmtree(folder, ignore_errors=True)
     logger.info("%s done in %.1f s", task["rule"], seconds)
+
+
+def _keep(stage: Callable, task: dict) -> dict[str, Path]:
+    """Give a stage that asks for it a folder for what is done so far: `keep`.
+
+    Its name is tied to spec, code and the inputs' contents, so that only the same work finds it
+    again; it lies where Snakemake removes nothing, and goes when the job is done.
+    """
+    if "keep" not in inspect.signature(stage).parameters:
+        return {}
+    from gauntlet.digest import sha256
+
+    inputs = [sha256(path) for value in task["inputs"].values() for path in _paths(value)]
+    key = json.dumps([task["rule"], task["params"], inputs], sort_keys=True)
+    folder = Path(KEPT) / hashlib.sha256(key.encode()).hexdigest()[:24]
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"keep": folder}
 
 
 def _asked(stage: Callable, params: dict) -> dict:

@@ -1,62 +1,27 @@
-"""From ledgers to rows: what happened to every image, as accuracies with intervals. NumPy only."""
+"""From points to rows: what happened to every image, as accuracies with intervals. NumPy only."""
 
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gauntlet.errors import GauntletError
+from gauntlet.points import DISTANCES, SELF, WHITE_BOX, Point
 
 RUN = re.compile(r"(?:^|/)runs/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 RUN_NAMES = ("dataset", "model", "defense", "seed")
-Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
-SELF = "self"  # source of examples that were made against the model they are shown to
 WORST = "worst_case"
-WHITE_BOX = "white-box"
-TRANSFER = "transfer"
-PER_IMAGE = ("index", "label", "clean_prediction", "linf", "l2", "steps", "draw_loss")
-INTEGERS = ("index", "label", "clean_prediction", "adversarial_prediction", "success")
-NUMBERS = ("eps", "linf", "l2", "steps", "draw_loss")
-WORDS = ("access", "norm")
+Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+REFUSED = ("robust_accuracy", "robust_low", "robust_high", "robust_8bit", "success_rate")
 COLUMNS = (
     *("dataset", "model", "defense", "seed", "attack", "source", "access", "norm", "eps", "n"),
     *("clean_accuracy", "clean_low", "clean_high"),
-    *("robust_accuracy", "robust_low", "robust_high", "success_rate", "mean_adversarial_loss"),
-    *("median_linf", "median_l2", "mean_steps", "selection", "selected_epoch", "warning"),
+    *("robust_accuracy", "robust_low", "robust_high", "robust_8bit", "success_rate"),
+    *("mean_adversarial_loss", "median_linf", "median_l2", "median_l1"),
+    *("mean_forwards", "mean_backwards", "felled_by", "selection", "selected_epoch", "warning"),
 )
-
-
-@dataclass(frozen=True)
-class Point:
-    """One attack at one eps on every image of a part; arrays [n], sorted by index."""
-
-    attack: str
-    source: str
-    access: str
-    norm: str
-    eps: float
-    path: str
-    index: np.ndarray
-    label: np.ndarray
-    clean_prediction: np.ndarray
-    fell: np.ndarray
-    linf: np.ndarray
-    l2: np.ndarray
-    steps: np.ndarray
-    draw_loss: np.ndarray
-
-    @property
-    def clean(self) -> np.ndarray:
-        """Tell which images are classified rightly without an attack: bool [n]."""
-        return self.clean_prediction == self.label
-
-    @property
-    def robust(self) -> np.ndarray:
-        """Tell which images are right and stay so: bool [n]."""
-        return self.clean & ~self.fell
 
 
 def wilson(accuracy: float, n: int) -> tuple[float, float]:
@@ -74,78 +39,6 @@ def wilson(accuracy: float, n: int) -> tuple[float, float]:
     return max(0.0, min(low, accuracy)), min(1.0, max(high, accuracy))  # against rounding
 
 
-def read_points(path: str | Path, attack: str, source: str = SELF) -> list[Point]:
-    """Read a ledger: one Point per eps, in the file's order.
-
-    Raises GauntletError for a file that is damaged or contradicts itself.
-    """
-    table = _read_ledger(path)
-    _check_ledger(path, table)
-    access = WHITE_BOX if source == SELF else TRANSFER
-    if (table["access"] != access).any():
-        raise GauntletError(f"{path} must say '{access}' in every row's access, as its place does.")
-    points = []
-    for norm, eps in dict.fromkeys(zip(table["norm"], table["eps"], strict=True)):
-        rows = np.flatnonzero((table["norm"] == norm) & (table["eps"] == eps))
-        rows = rows[np.argsort(table["index"][rows], kind="stable")]
-        part = {name: table[name][rows] for name in PER_IMAGE}
-        fell = table["success"][rows] == 1
-        if (np.diff(part["index"]) == 0).any():
-            raise GauntletError(f"{path} has two rows for an image at eps {eps:g}; allowed is one.")
-        names = (attack, source, access, str(norm), float(eps), str(path))
-        points.append(Point(*names, fell=fell, **part))
-    return points
-
-
-def _read_ledger(path: str | Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            head, *rows = csv.reader(stream)
-        columns = dict(zip(head, zip(*rows, strict=True), strict=True))
-        table = {name: np.array(columns[name], dtype=np.int64) for name in INTEGERS}
-        for name in NUMBERS:
-            table[name] = np.array([cell or "nan" for cell in columns[name]], dtype=float)
-    except KeyError as error:
-        raise GauntletError(f"{path} lacks the column {error} of a ledger.") from error
-    except (ValueError, OverflowError, csv.Error) as error:
-        raise GauntletError(
-            f"{path} is no readable ledger with one or more rows ({error})."
-        ) from error
-    if missing := [name for name in WORDS if name not in columns]:
-        raise GauntletError(f"{path} lacks the column '{missing[0]}' of a ledger.")
-    return table | {name: np.array(columns[name], dtype=str) for name in WORDS}
-
-
-def _check_ledger(path: str | Path, table: dict[str, np.ndarray]) -> None:
-    fell = table["success"] == 1
-    right = table["clean_prediction"] == table["label"]
-    missed = table["adversarial_prediction"] != table["label"]
-    wrong = {
-        "an eps that is no number of 0 or more": ~(np.isfinite(table["eps"]) & (table["eps"] >= 0)),
-        "a label below 0": table["label"] < 0,
-        "a success other than 0 or 1": ~np.isin(table["success"], (0, 1)),
-        "a success on an image that was not right when clean or is right still": (
-            fell & ~(right & missed)
-        ),
-    }
-    for fault, rows in wrong.items():
-        if rows.any():
-            image = table["index"][rows][0]
-            raise GauntletError(f"{path} has {fault}, first for image {image}.")
-
-
-def agree(points: Sequence[Point]) -> None:
-    """Raise GauntletError unless all points are about the same images and clean predictions."""
-    first = points[0]
-    for point in points[1:]:
-        for name in ("index", "label", "clean_prediction"):
-            if not np.array_equal(getattr(first, name), getattr(point, name)):
-                raise GauntletError(
-                    f"{first.path} and {point.path} differ in '{name}'; ledgers of one model and "
-                    f"part must hold the same images, labels and clean predictions."
-                )
-
-
 def threat_models(points: Iterable[Point]) -> dict[tuple[str, float], list[Point]]:
     """Group the white-box points by (norm, eps)."""
     groups: dict[tuple[str, float], list[Point]] = {}
@@ -155,25 +48,33 @@ def threat_models(points: Iterable[Point]) -> dict[tuple[str, float], list[Point
     return groups
 
 
-def worst_case(points: Sequence[Point]) -> Point:
-    """Join attacks of one threat model per image: it falls if any of them succeeded.
+def worst_case(points: Sequence[Point], norm: str, eps: float) -> Point:
+    """Join all white-box attacks of a norm per image: it falls if any example lies within eps.
 
-    Its distance is that of the nearest example that succeeded; steps and losses are not joined.
+    Attacks at a smaller eps take part, for balls lie within each other, and those at a larger one
+    where they found a near example. Its distance is that of the nearest of them; `felled_by` is the
+    first attack that succeeded; costs and losses are not joined.
     """
-    first, nothing = points[0], np.full(len(points[0].index), np.nan)
+    mine = [p for p in points if p.norm == norm and p.access == WHITE_BOX]
+    near, first = [p.within(eps) for p in mine], mine[0]
+    nothing, names = np.full(len(first.index), np.nan), np.array([p.attack for p in mine])
+    stored = [inside & p.fell_8bit for inside, p in zip(near, mine, strict=True)]
     return Point(
-        *(WORST, SELF, WHITE_BOX, first.norm, first.eps, first.path),
-        *(first.index, first.label, first.clean_prediction),
-        fell=np.any([point.fell for point in points], axis=0),
-        linf=_nearest(points, "linf"),
-        l2=_nearest(points, "l2"),
-        steps=nothing,
+        *(WORST, SELF, WHITE_BOX, norm, eps, first.path),
+        *(first.index, first.label, first.clean_prediction, np.any(near, 0), np.any(stored, 0)),
+        *(_nearest(mine, near, name) for name in DISTANCES),
+        felled_by=np.where(np.any(near, 0), names[np.argmax(near, 0)], ""),
+        felled_at=nothing,
+        forwards=nothing,
+        backwards=nothing,
         draw_loss=nothing,
+        note=first.note,
     )
 
 
-def _nearest(points: Sequence[Point], name: str) -> np.ndarray:
-    nearest = np.min([np.where(p.fell, getattr(p, name), np.inf) for p in points], axis=0)
+def _nearest(points: Sequence[Point], near: list[np.ndarray], name: str) -> np.ndarray:
+    spans = [np.where(n, getattr(p, name), np.inf) for p, n in zip(points, near, strict=True)]
+    nearest = np.min(spans, axis=0)
     return np.where(np.isinf(nearest), np.nan, nearest)
 
 
@@ -186,19 +87,84 @@ def measure(point: Point) -> dict:
         "robust_accuracy": robust,
         "success_rate": fallen / point.clean.sum() if point.clean.any() else np.nan,
         "mean_adversarial_loss": point.draw_loss.mean(),
-        "median_linf": np.median(point.linf[point.fell]) if fallen else np.nan,
-        "median_l2": np.median(point.l2[point.fell]) if fallen else np.nan,
-        "mean_steps": point.steps.mean(),
+        "robust_8bit": (point.clean & ~point.fell_8bit).mean(),
+        "mean_forwards": point.forwards.mean(),
+        "mean_backwards": point.backwards.mean(),
     }
+    for name in DISTANCES:
+        spans = getattr(point, name)[point.fell]
+        values[f"median_{name}"] = np.median(spans) if fallen else np.nan
     values["clean_low"], values["clean_high"] = wilson(float(clean), n)
     values["robust_low"], values["robust_high"] = wilson(float(robust), n)
     names = {name: getattr(point, name) for name in ("attack", "source", "access", "norm", "eps")}
-    return names | {"n": n} | {name: rounded(value) for name, value in values.items()}
+    names |= {"n": n, "felled_by": shares(point)}
+    return names | {name: rounded(value) for name, value in values.items()}
 
 
-def per_class(points: Sequence[Point]) -> list[dict]:
-    """Give clean and worst-case robust accuracy of every class that has images."""
-    joined = worst_case(points)
+def shares(point: Point) -> str:
+    """Say how many images each attack or member felled: `apgd_ce 120; square 7`."""
+    found = [name for name in point.felled_by[point.fell].tolist() if name]
+    counts = {name: found.count(name) for name in dict.fromkeys(found)}
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return "; ".join(f"{name} {count}" for name, count in ordered)
+
+
+def evaluate(
+    points: Sequence[Point],
+    verdicts: dict[str, dict],
+    noticed: Sequence[str] = (),
+    minimal: Sequence[str] = (),
+) -> dict[str, list[dict]]:
+    """Measure one model: `rows` of the table, `thresholds` with classes, `costs` per image.
+
+    Worst cases are rows where several attacks share a norm and an eps. `verdicts` are the checks of
+    the attacks by name: one that failed has no robust accuracy of its own, and a warning that says
+    why. What it found is true, and still counts in the worst case. `noticed` are warnings of the
+    training; they, and notes on the model's outputs, stand in every row. `minimal` names attacks
+    that looked for the nearest example.
+    """
+    notes = {note for point in points for note in np.unique(point.note).tolist() if note}
+    noticed = [*noticed, *sorted(notes)]
+    threats = threat_models(points)
+    worst = {threat: worst_case(points, *threat) for threat in threats}
+    joined = [worst[threat] for threat, group in threats.items() if len(group) > 1]
+    thresholds = [
+        {
+            "norm": norm,
+            "eps": eps,
+            "attacks": [point.attack for point in group],
+            "classes": per_class(worst[norm, eps]),
+        }
+        for (norm, eps), group in threats.items()
+    ]
+    rows = [_warned(measure(p), verdicts.get(p.attack), noticed) for p in [*points, *joined]]
+    return {"rows": rows, "thresholds": thresholds, "costs": costs(points, minimal)}
+
+
+def _warned(row: dict, verdict: dict | None, noticed: Sequence[str]) -> dict:
+    if verdict is None or verdict["passed"]:
+        return row | {"warning": "; ".join(noticed)}
+    refused = f"{row['attack']} refused: {verdict['reason']}"
+    return row | dict.fromkeys(REFUSED) | {"warning": "; ".join([*noticed, refused])}
+
+
+def costs(points: Iterable[Point], minimal: Sequence[str]) -> list[dict]:
+    """Give, for each attack, passes and distances of the images that fell, in ascending order."""
+    found = []
+    for point in points:
+        if point.access == WHITE_BOX:
+            record = {"attack": point.attack, "norm": point.norm, "eps": point.eps}
+            record |= {"n": len(point.index), "clean": int(point.clean.sum())}
+            record["minimal"] = point.attack in minimal
+            record["felled_at"] = sorted(point.felled_at[point.fell].astype(int).tolist())
+            spans = getattr(point, point.norm)[point.fell] if point.norm in DISTANCES else []
+            record["distances"] = [float(f"{span:.5g}") for span in sorted(spans)]
+            found.append(record)
+    return found
+
+
+def per_class(joined: Point) -> list[dict]:
+    """Give clean and robust accuracy of every class that has images."""
     rows = []
     for label in np.unique(joined.label):
         mine = joined.label == label

@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
-from gauntlet.config import attack_points, init_source
+from gauntlet.config import MINIMAL, attack_points, init_source
 
 Spec = dict[str, Any]
+CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
+BFLOAT_FLAGS = {"amx_bf16", "avx512_bf16"}
+ALL = "all"  # as a transfer's source: every defense of the study
 LISTS = ("datasets", "models", "defenses", "attacks", "seeds")
 # Where a specification names a plug-in: key of the dict, family of plug-ins, key of the name.
 PLUGINS = {
@@ -59,6 +62,22 @@ def device_kind(
     return "mps" if platform == "darwin" and machine() == "arm64" else "cpu"
 
 
+def precision(config: Spec, *, cpuinfo: str = "/proc/cpuinfo") -> str:
+    """Resolve `compute.precision`: auto is bfloat16 where the device multiplies it natively.
+
+    That is on CUDA, and on a CPU whose flags say so; else float32.
+    """
+    wanted = config["compute"]["precision"]
+    if wanted != "auto":
+        return wanted
+    device = device_kind(config)
+    if device == "cpu" and os.path.exists(cpuinfo):
+        with open(cpuinfo, encoding="utf-8") as stream:
+            flags = next((line.split() for line in stream if line.startswith("flags")), [])
+        return "bfloat16" if BFLOAT_FLAGS & set(flags) else "float32"
+    return "bfloat16" if device == "cuda" else "float32"
+
+
 def ordered(value: Any) -> Any:
     """Sort the keys of dicts at all depths; raises TypeError for anything but JSON types."""
     if isinstance(value, dict):
@@ -79,9 +98,12 @@ def runs(config: Spec, study: str) -> list[Run]:
 def transfer_sets(config: Spec, study: str, defense: str) -> list[tuple[str, str]]:
     """List (source defense, attack) of the examples shown to a defense; none to their source."""
     transfer = config["studies"][study].get("transfer")
-    if transfer is None or transfer["source"] == defense:
+    if transfer is None:
         return []
-    return [(transfer["source"], attack) for attack in transfer["attacks"]]
+    every = config["studies"][study]["defenses"]
+    sources = every if transfer["source"] == ALL else [transfer["source"]]
+    shown = product(sources, transfer["attacks"])
+    return [(source, attack) for source, attack in shown if source != defense]
 
 
 def data_spec(config: Spec, dataset: str) -> Spec:
@@ -121,11 +143,27 @@ def craft_spec(
     On another part than test the examples serve training, which needs one draw of them.
     """
     settings = config["attacks"][attack]
-    draws = settings["loss_draws"] if part == "test" else 1
-    return ordered(
-        _job(config, model, seed)
-        | {"loss_draws": draws, "part": part, "points": attack_points(settings)}
-    )
+    draws = settings.get("loss_draws", 0) if part == "test" else 1
+    own = {"loss_draws": draws, "part": part, "precision": precision(config)}
+    return ordered(_job(config, model, seed) | own | {"points": attack_points(settings)})
+
+
+def shard_spec(config: Spec, *, scatteritem: str, **names) -> Spec:
+    """Say how examples are made for a share of the images, such as "2-of-5"."""
+    return ordered(craft_spec(config, **names) | {"shard": scatteritem})
+
+
+def gather_spec(config: Spec, attack: str) -> Spec:
+    """Say how shards are joined: by how many points each of their files holds."""
+    return {"points": len(attack_points(config["attacks"][attack]))}
+
+
+def check_spec(config: Spec, attack: str) -> Spec:
+    """Say which attack is held against models of known distance, and how it is computed."""
+    compute, device = config["compute"], device_kind(config)
+    chosen = {"batch": compute["batch"] or CHUNKS[device], "threads": compute["threads"]}
+    chosen |= {"device": device, "precision": precision(config)}
+    return ordered(chosen | {"points": attack_points(config["attacks"][attack])})
 
 
 def transfer_spec(
@@ -139,8 +177,9 @@ def transfer_spec(
     part: str = "test",
 ) -> Spec:
     """Say how the source's examples are shown to a model; the examples themselves are an input."""
+    shown = ("kind", "norm", "eps", "sigma", "rotation", "severity")
     points = [
-        {key: point.get(key) for key in ("kind", "norm", "eps", "sigma") if key in point}
+        {key: point[key] for key in shown if key in point}
         for point in attack_points(config["attacks"][attack])
     ]
     return ordered(_job(config, model, seed) | {"part": part, "points": points})
@@ -153,7 +192,9 @@ def evaluate_spec(
     run = Run(dataset, model, defense, int(seed))
     attacks = config["studies"][study]["attacks"]
     sets = transfer_sets(config, study, defense)
-    return ordered(run._asdict() | {"attacks": attacks, "transfer": sets})
+    nearest = [name for name in attacks if config["attacks"][name]["kind"] in MINIMAL]
+    shown = {"attacks": attacks, "minimal": nearest, "transfer": sets}
+    return ordered(run._asdict() | shown)
 
 
 def table_spec(config: Spec, study: str) -> Spec:
@@ -185,10 +226,10 @@ def _plugins(spec: Spec) -> Iterator[str]:
 
 def _job(config: Spec, model: str, seed: int | str) -> Spec:
     """Give what all jobs that compute with a model have in common."""
-    compute = config["compute"]
+    compute, device = config["compute"], device_kind(config)
     return {
-        "batch": compute["batch"],
-        "device": device_kind(config),
+        "batch": compute["batch"] or CHUNKS[device],
+        "device": device,
         "model": config["models"][model],
         "seed": int(seed),
         "threads": compute["threads"],

@@ -19,6 +19,12 @@ def load_part(images, labels, meta, split, part: str, device) -> tuple[Tensor, T
     return torch.from_numpy(index), pixels.to(device), classes.to(device)
 
 
+def shard_rows(spec: dict, count: int) -> slice:
+    """Give the rows of a part that a shard ("2-of-5") attacks: all of them without one."""
+    number, total = map(int, spec.get("shard", "1-of-1").split("-of-"))
+    return slice((number - 1) * count // total, number * count // total)
+
+
 def make_model(spec: dict, meta, seed: int) -> Classifier:
     """Build a fresh model for a data set; its weights depend on the seed alone."""
     record = io.read_json(meta)

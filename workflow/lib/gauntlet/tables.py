@@ -1,23 +1,17 @@
-"""From rows to tables: means over seeds, and their CSV, Markdown, LaTeX and plain text."""
+"""From summaries to tables in Markdown, LaTeX and plain text."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
-from gauntlet.errors import GauntletError
-from gauntlet.metrics import SELF, WORST, rounded, wilson
+from gauntlet.metrics import WORST
+from gauntlet.points import SELF
+from gauntlet.summary import GROUP
 
-GROUP = ("dataset", "model", "defense", "attack", "source", "access", "norm", "eps")
 POINT = ("attack", "source", "norm", "eps")
-SUMMARY = (
-    *GROUP,
-    *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
-    *("robust_mean", "robust_std", "robust_low", "robust_high", "success_mean", "loss_mean"),
-    *("selection", "warning"),
-)
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mb")
 NOTES = (
     (
@@ -28,8 +22,13 @@ NOTES = (
     (
         "Robust: right when clean and not broken by the attack; images that were wrong when clean "
         "count as broken. The worst case is taken per image over the white-box attacks with the "
-        "same norm and eps. It is an upper bound: an attack that was not run can only lower it. "
-        "Gaussian noise is a control, not an attack."
+        "same norm and an eps up to this one. It is an upper bound: an attack that was not run can "
+        "only lower it. Gaussian noise is a control, not an attack."
+    ),
+    (
+        "8-bit: robust accuracy if every example is first rounded to what an image file can hold. "
+        "Passes: forward + backward passes through the model per image. An attack that missed what "
+        "is known to be within its reach is refused: it has no accuracy of its own (–)."
     ),
 )
 
@@ -41,48 +40,6 @@ class Table:
     title: str
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
-
-
-def summarize(rows: Sequence[dict]) -> list[dict]:
-    """Join the rows of all seeds: one row per model, attack and eps, in the order of the rows.
-
-    Intervals are Wilson's for the mean accuracy and the n images that all seeds share.
-    """
-    groups: dict[tuple, list[dict]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
-    return [dict(zip(GROUP, key, strict=True)) | _joined(group) for key, group in groups.items()]
-
-
-def _joined(rows: list[dict]) -> dict:
-    name, counts = "/".join(rows[0][key] for key in GROUP[:4]), {row["n"] for row in rows}
-    if len(counts) != 1:
-        raise GauntletError(f"{name} has {sorted(counts)} images by seed; allowed is one number.")
-    joined = {"n": counts.pop(), "seeds": len(rows), "selection": rows[0]["selection"]}
-    for name in ("clean", "robust"):
-        mean, spread = mean_std(rows, f"{name}_accuracy")
-        low, high = wilson(mean, int(joined["n"]))
-        parts = {"mean": mean, "std": spread, "low": low, "high": high}
-        joined |= {f"{name}_{part}": rounded(value) for part, value in parts.items()}
-    joined["success_mean"] = rounded(mean_std(rows, "success_rate")[0])
-    joined["loss_mean"] = rounded(mean_std(rows, "mean_adversarial_loss")[0])
-    return joined | {"warning": _warnings(rows)}
-
-
-def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
-    """Give mean and sample standard deviation of a column's filled fields; nan for too few."""
-    values = [float(row[column]) for row in rows if row[column] not in ("", None)]
-    mean = fmean(values) if values else math.nan
-    return mean, stdev(values) if len(values) > 1 else math.nan
-
-
-def _warnings(rows: Sequence[dict]) -> str:
-    """Join the seeds' warnings, each with the seeds that it concerns."""
-    seeds: dict[str, list[str]] = {}
-    for row in rows:
-        if row["warning"]:
-            seeds.setdefault(row["warning"], []).append(row["seed"])
-    return "; ".join(f"seed {', '.join(which)}: {text}" for text, which in seeds.items())
 
 
 def headline(rows: Sequence[dict]) -> list[tuple[str, str, str, str]]:
@@ -181,14 +138,22 @@ def _title(rows: Sequence[dict]) -> str:
     seeds = " to ".join(sorted({str(row["seeds"]) for row in rows}))
     name = " · ".join(runs[0]) if len(runs) == 1 else f"{len(runs)} data sets and models"
     seeds += " seed" if seeds == "1" else " seeds"
-    half = max((float(row["robust_high"]) - float(row["robust_low"])) / 2 for row in rows)
-    known = f"{name}, {n}, {seeds}, 95 % interval at most ± {100 * half:.1f}"
+    known = f"{name}, {n}, {seeds}, 95 % interval at most ± {100 * _widest(rows):.1f}"
     return f"{known}; {threats_text(headline(rows))}"
+
+
+def _widest(rows: Sequence[dict]) -> float:
+    """Give half of the widest interval, of accuracies that were measured."""
+    ends = [
+        (row[f"{kind}_low"], row[f"{kind}_high"]) for row in rows for kind in ("clean", "robust")
+    ]
+    return max((float(high) - float(low)) / 2 for low, high in ends if low not in ("", None))
 
 
 def full_table(rows: Sequence[dict]) -> Table:
     """Make the long table: every attack and eps, with intervals."""
-    head = (*GROUP[:4], "access", "eps", "n", "seeds", "clean", "95 %", "robust", "95 %", "loss")
+    head = (*GROUP[:4], "access", "eps", "n", "seeds", "clean", "95 %", "robust", "95 %")
+    head += ("8-bit", "loss", "passes")
     return Table("All attacks", head, [_full_row(row) for row in rows])
 
 
@@ -201,7 +166,12 @@ def _full_row(row: dict) -> tuple[str, ...]:
         shares.append(percent(row[f"{name}_mean"], row[f"{name}_std"]))
         shares.append(f"[{percent(row[f'{name}_low'])}, {percent(row[f'{name}_high'])}]")
     loss = "–" if row["loss_mean"] in ("", None) else f"{float(row['loss_mean']):.3g}"
-    return (*names, *counts, *shares, loss)
+    return (*names, *counts, *shares, percent(row["robust_8bit_mean"]), loss, _passes(row))
+
+
+def _passes(row: dict) -> str:
+    spent = [row["forwards_mean"], row["backwards_mean"]]
+    return "–" if spent[0] in ("", None) else " + ".join(f"{float(count):.4g}" for count in spent)
 
 
 def warnings(rows: Sequence[dict]) -> list[str]:

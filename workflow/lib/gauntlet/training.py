@@ -14,11 +14,13 @@ from gauntlet.attacks import bind
 from gauntlet.attacks.fgsm import fgsm
 from gauntlet.collapse import find_collapse
 from gauntlet.errors import GauntletError
+from gauntlet.lens import Lens
 from gauntlet.models import evaluating
 from gauntlet.optimizers import average_into, make_optimizer, set_learning_rate
 from gauntlet.plugins import load
 from gauntlet.progress import Progress
 from gauntlet.seeding import generator
+from gauntlet.streams import Streams
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ class _Step:
     def __init__(self, model: nn.Module, spec: dict):
         settings = dict(spec["defense"])
         self.model, self.precision = model, spec["training"]["precision"]
-        self.ramp = spec["training"]["ramp"]
+        self.ramp, self.batch = spec["training"]["ramp"], spec["training"]["batch"]
         self.loss = load("defenses", settings.pop("kind"))
         self.inner = settings.pop("attack", None)
         self.settings = settings
@@ -117,13 +119,14 @@ class _Step:
 
     def _attacked(self, stream, done: float) -> Callable[[Tensor, Tensor], Tensor]:
         size = min(1.0, done / self.ramp) if self.ramp else 1.0
-        lengths = {key: self.inner[key] * size for key in ("eps", "step")}
+        lengths = {key: self.inner[key] * size for key in ("eps", "step") if key in self.inner}
         chosen = bind(self.inner | lengths)
+        lens = Lens(self.model, self.batch)
 
         def attack(images: Tensor, labels: Tensor) -> Tensor:
+            streams = Streams.from_generator(stream, len(images))
             with evaluating(self.model):
-                attempt = chosen(self.model, images, labels, generator=stream, early_stop=False)
-            return attempt.images
+                return chosen(lens, images, labels, streams=streams, early_stop=False).images
 
         return attack
 
@@ -170,14 +173,16 @@ def _validate(model: nn.Module, spec: dict, epoch: int, part: Part) -> dict:
     chosen = spec["training"]["validation_attack"]
     quick = {"norm": chosen["norm"], "eps": chosen["eps"], "step": chosen["eps"]}
     with evaluating(model):
-        right = scoring.predict(model, part.images, spec["batch"]) == part.labels
-        held = {"clean": right}
+        lens = Lens(model, spec["batch"])
+        right = scoring.predict(lens, part.images) == part.labels
+        held, rows = {"clean": right}, right.nonzero().squeeze(1)
         for name, attack, settings in (("fgsm", fgsm, quick), ("robust", bind(chosen), {})):
-            stream = generator(spec["seed"], "validation", name, epoch)
-            examples, _ = scoring.attack_in_batches(
-                model, attack, part.images, part.labels, right, stream, spec["batch"], settings
-            )
-            held[name] = right & (scoring.predict(model, examples, spec["batch"]) == part.labels)
+            streams = Streams.of_images(spec["seed"], rows, "validation", name, epoch)
+            held[name] = torch.zeros_like(right)
+            if len(rows):
+                images, labels = part.images[rows], part.labels[rows]
+                attempt = attack(lens, images, labels, streams=streams, **settings)
+                held[name][rows] = scoring.predict(lens, attempt.images) == labels
     return {
         f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in held.items()
     }

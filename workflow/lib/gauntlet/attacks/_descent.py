@@ -1,99 +1,96 @@
-"""The loop that gradient attacks with a fixed eps share; the norm's hooks are in `threat`."""
+"""The loop that gradient attacks with a fixed eps share; the norm's hooks are in `balls`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from gauntlet.threat import Attempt, L2Ball, LinfBall
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.attacks._losses import ce
+from gauntlet.balls import Ball
+from gauntlet.lens import look
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt, per_image
 
-
-@dataclass
-class _Best:
-    """The best example so far of every image: one that fell, else the one of highest loss."""
-
-    images: Tensor
-    loss: Tensor
-    fell: Tensor
-    steps: Tensor
-
-    def offer(self, rows: Tensor, images: Tensor, loss: Tensor, fell: Tensor) -> None:
-        """Take the offered examples that are better than what is kept."""
-        better = (fell & ~self.fell[rows]) | ((fell == self.fell[rows]) & (loss > self.loss[rows]))
-        won = rows[better]
-        self.images[won], self.loss[won] = images[better], loss[better]
-        self.fell[won] |= fell[better]
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def input_gradient(model, examples: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the gradient of the cross-entropy by the input, the losses [N] and the logits [N, K].
-
-    The loss is summed over images, so that no image's gradient depends on the batch; parameters
-    get no gradient.
-    """
-    leaf = examples.detach().requires_grad_(True)
-    with torch.enable_grad():
-        logits = model(leaf)
-        losses = cross_entropy(logits.float(), labels, reduction="none")
-        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-    return gradient.float(), losses.detach(), logits.detach()
-
-
-@torch.no_grad()
-def judged(model, examples: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the losses [N] and who is misclassified, bool [N], without a gradient."""
-    logits = model(examples).float()
-    return cross_entropy(logits, labels, reduction="none"), logits.argmax(1) != labels
-
-
-def full_climb(model, labels: Tensor, area: LinfBall | L2Ball, start: Tensor, *, steps, step):
+def full_climb(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step, loss: Loss = ce):
     """Take all steps for all images, as training and loss statistics ask.
 
     `labels` are classes [N] or probabilities [N, K].
     """
-    examples = start
+    lens, examples = look(model), start
     for _ in range(steps):
-        gradient, _, _ = input_gradient(model, examples, labels)
+        gradient, _, _ = lens.gradient(examples, lambda logits, rows: loss(logits, labels[rows]))
         examples = area.ascend(examples, gradient, step)
-    return Attempt(examples, labels.new_full((len(labels),), steps, dtype=torch.int64))
+    return full_strength(examples, steps)
 
 
-def survivors_climb(model, labels: Tensor, area, starts, *, steps, step) -> Attempt:
-    """Climb from each start in turn, only with images that have not fallen yet.
+def full_strength(examples: Tensor, steps: int) -> Attempt:
+    """Give examples that took all steps and were not judged."""
+    passes = torch.full((len(examples),), steps, dtype=torch.int64, device=examples.device)
+    return Attempt(examples, passes, passes, torch.zeros_like(passes))
 
-    The forward pass of a step also judges the step before. `starts` yields images like the
-    area's; it is called for once a restart.
+
+def survivors_climb(
+    hunt: Hunt,
+    area: Ball,
+    streams: Streams,
+    random_start: bool,
+    restarts: int,
+    *,
+    steps: int,
+    step: float,
+    loss: Loss = ce,
+    momentum: float = 0.0,
+) -> Attempt:
+    """Climb from `restarts` starts, only with images that have not fallen yet.
+
+    The forward pass of a step also judges the step before. While all survivors leave room in one
+    chunk of the model, several restarts climb together.
     """
-    count = len(labels)
-    best = _Best(
-        area.images.clone(),
-        torch.full((count,), -torch.inf, device=labels.device),
-        torch.zeros(count, dtype=torch.bool, device=labels.device),
-        torch.zeros_like(labels),
-    )
-    for start in starts:
-        rows = (~best.fell).nonzero().squeeze(1)
-        if len(rows) == 0:
-            break
-        _climb_once(model, labels, area, start, rows, best, steps, step)
-    return Attempt(best.images, best.steps)
+    for rows, restart in rounds(hunt, restarts):
+        part = area.select(rows)
+        draw = streams.select(rows).fork("restart", restart)
+        start = part.random_start(draw) if random_start else part.images
+        _climb_together(hunt, part, rows, start, steps, step, loss, momentum)
+    return hunt.attempt()
 
 
-def _climb_once(model, labels, area, start, rows, best: _Best, steps: int, step: float) -> None:
-    examples, part = start[rows], area.select(rows)
+def rounds(hunt: Hunt, restarts: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give survivors' rows [M], and which restart each is of [M], until all restarts are made."""
+    done = 0
+    while done < restarts and len(rows := hunt.standing()):
+        together = min(restarts - done, max(1, hunt.lens.batch // len(rows)))
+        restart = torch.arange(done, done + together, device=rows.device)
+        yield rows.repeat(together), restart.repeat_interleave(len(rows))
+        done += together
+
+
+def _climb_together(
+    hunt: Hunt, part: Ball, rows, examples, steps: int, step, loss: Loss, momentum: float
+) -> None:
+    memory = torch.zeros_like(examples) if momentum else None
     for _ in range(steps):
-        gradient, losses, logits = input_gradient(model, examples, labels[rows])
-        best.steps[rows] += 1
-        fell = logits.argmax(1) != labels[rows]
-        best.offer(rows, examples, losses, fell)
-        if bool(fell.any()):
-            stay = ~fell
+        labels = hunt.labels[rows]
+        gradient, _, _ = hunt.climb(
+            rows, examples, lambda logits, places, truth=labels: loss(logits, truth[places])
+        )
+        stay = (~hunt.fell[rows]).nonzero().squeeze(1)
+        if len(stay) < len(rows):
             rows, examples, gradient = rows[stay], examples[stay], gradient[stay]
-            part = part.select(stay.nonzero().squeeze(1))
+            part, memory = part.select(stay), memory[stay] if momentum else None
         if len(rows) == 0:
             return
+        if momentum:
+            gradient = memory = momentum * memory + _scaled(gradient)
         examples = part.ascend(examples, gradient, step)
-    losses, fell = judged(model, examples, labels[rows])
-    best.steps[rows] += 1
-    best.offer(rows, examples, losses, fell)
+    labels = hunt.labels[rows]
+    hunt.judge(rows, examples, lambda logits, places: loss(logits, labels[places]))
+
+
+def _scaled(gradient: Tensor) -> Tensor:
+    """Divide each image's gradient by its mean size."""
+    size = gradient.abs().flatten(1).mean(1)
+    return gradient / per_image(size.clamp(min=torch.finfo(gradient.dtype).tiny))

@@ -1,10 +1,12 @@
 """The fast gradient sign method."""
 
-import torch
 from torch import Tensor
 
-from gauntlet.attacks._descent import full_climb
-from gauntlet.threat import Attempt, ball
+from gauntlet.attacks._descent import full_climb, survivors_climb
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.balls import ball
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
 
 
 def fgsm(
@@ -12,7 +14,7 @@ def fgsm(
     images: Tensor,
     labels: Tensor,
     *,
-    generator: torch.Generator,
+    streams: Streams,
     norm: str,
     eps: float,
     step: float,
@@ -24,9 +26,12 @@ def fgsm(
     Sources: Goodfellow et al. 2015, "Explaining and Harnessing Adversarial Examples"; with
     `random_start`, Wong et al. 2020, "Fast is better than free" (step 1.25 eps there).
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the
-    images' unit; norm l2 steps along the normalised gradient. One step cannot be cut short, so
-    `early_stop` changes nothing. Raises ValueError for an unknown norm or a negative eps.
+    images' unit; norm l2 steps along the normalised gradient. With `early_stop` the start counts
+    too, if it is misclassified. Raises ValueError for an unknown norm or a negative eps.
     """
     area = ball(images, norm, eps)
-    start = area.random_start(generator) if random_start else images
+    if early_stop:
+        hunt = Hunt(model, images, labels)
+        return survivors_climb(hunt, area, streams, random_start, 1, steps=1, step=step)
+    start = area.random_start(streams) if random_start else images
     return full_climb(model, labels, area, start, steps=1, step=step)

@@ -1,20 +1,20 @@
 """Gaussian noise: no attack, but the control that every defense must be held against."""
 
-import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from gauntlet.seeding import normal_like
+from gauntlet.attacks._descent import full_strength
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.attacks._losses import ce
+from gauntlet.streams import Streams
 from gauntlet.threat import Attempt
 
 
-@torch.no_grad()
 def gaussian_noise(
     model,
     images: Tensor,
     labels: Tensor,
     *,
-    generator: torch.Generator,
+    streams: Streams,
     sigma: float,
     draws: int,
     early_stop: bool = True,
@@ -22,27 +22,25 @@ def gaussian_noise(
     """Add N(0, sigma^2) to every pixel, cut to [0, 1], and keep the worst of some draws.
 
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `sigma` in the images' unit.
-    The worst draw is one that is misclassified, else the one of highest loss; with `early_stop`
-    an image that fell is drawn no more. Raises ValueError for a negative sigma or draws below 1.
+    The worst draw is one that is misclassified, else the one of highest cross-entropy; an image
+    that fell is drawn no more. Without `early_stop` it is one draw, whatever it does.
+    Raises ValueError for a negative sigma or draws below 1.
     """
     if not sigma >= 0 or draws < 1:
         raise ValueError(f"sigma is {sigma} (0 or more) and draws is {draws} (1 or more)")
-    worst = images.clone()
-    highest = torch.full(labels.shape, -torch.inf, device=labels.device)
-    fell = torch.zeros_like(labels, dtype=torch.bool)
-    steps = torch.zeros_like(labels)
-    for _ in range(draws):
-        noisy = (images + sigma * normal_like(images, generator)).clamp_(0, 1)
-        rows = (~fell).nonzero().squeeze(1) if early_stop else torch.arange(len(labels))
-        rows = rows.to(images.device)
+    if not early_stop:
+        return full_strength(_noisy(images, streams.fork("draw", 0), sigma), 0)
+    hunt = Hunt(model, images, labels)
+    for draw in range(draws):
+        rows = hunt.standing()
         if len(rows) == 0:
             break
-        logits = model(noisy[rows]).float()
-        losses = cross_entropy(logits, labels[rows], reduction="none")
-        missed = logits.argmax(1) != labels[rows]
-        steps[rows] += 1
-        better = (missed & ~fell[rows]) | ((missed == fell[rows]) & (losses > highest[rows]))
-        won = rows[better]
-        worst[won], highest[won] = noisy[won], losses[better]
-        fell[won] |= missed[better]
-    return Attempt(worst, steps)
+        truth = labels[rows]
+        noisy = _noisy(images[rows], streams.select(rows).fork("draw", draw), sigma)
+        hunt.judge(rows, noisy, lambda logits, places, truth=truth: ce(logits, truth[places]))
+    return hunt.attempt()
+
+
+def _noisy(images: Tensor, streams: Streams, sigma: float) -> Tensor:
+    noise = streams.normal(*images.shape[1:], device=images.device)
+    return (images + sigma * noise).clamp_(0, 1)

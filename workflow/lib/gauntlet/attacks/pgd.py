@@ -1,10 +1,13 @@
 """Projected gradient descent."""
 
-import torch
 from torch import Tensor
 
 from gauntlet.attacks._descent import full_climb, survivors_climb
-from gauntlet.threat import Attempt, ball
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.attacks._losses import LOSSES
+from gauntlet.balls import ball
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
 
 
 def pgd(
@@ -12,16 +15,17 @@ def pgd(
     images: Tensor,
     labels: Tensor,
     *,
-    generator: torch.Generator,
+    streams: Streams,
     norm: str,
     eps: float,
     steps: int,
     step: float,
     restarts: int = 1,
     random_start: bool = True,
+    loss: str = "ce",
     early_stop: bool = True,
 ) -> Attempt:
-    """Climb the cross-entropy by steps of fixed length inside the ball of radius eps.
+    """Climb a loss (ce, margin or dlr) by steps of fixed length inside the ball of radius eps.
 
     Source: Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks".
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the
@@ -33,13 +37,12 @@ def pgd(
     """
     if steps < 1 or restarts < 1:
         raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
-    area = ball(images, norm, eps)
-
-    def start() -> Tensor:
-        return area.random_start(generator) if random_start else images
-
+    area, climbed = ball(images, norm, eps), LOSSES[loss]
     if not early_stop:
         assert restarts == 1, "a climb of full length has one start"
-        return full_climb(model, labels, area, start(), steps=steps, step=step)
-    starts = (start() for _ in range(restarts))
-    return survivors_climb(model, labels, area, starts, steps=steps, step=step)
+        start = area.random_start(streams) if random_start else images
+        return full_climb(model, labels, area, start, steps=steps, step=step, loss=climbed)
+    hunt = Hunt(model, images, labels)
+    return survivors_climb(
+        hunt, area, streams, random_start, restarts, steps=steps, step=step, loss=climbed
+    )

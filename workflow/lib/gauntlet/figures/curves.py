@@ -5,8 +5,16 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gauntlet.figures import style
-from gauntlet.figures.values import clean_value, sample_text, several_seeds, split, value
-from gauntlet.metrics import SELF, WORST
+from gauntlet.figures.values import (
+    clean_value,
+    measured,
+    sample_text,
+    several_seeds,
+    split,
+    value,
+)
+from gauntlet.metrics import WORST
+from gauntlet.points import SELF
 
 NOTHING = (
     "No attack of this study has several eps. Give one a list, such as eps: [0.05, 0.1, 0.2], "
@@ -14,9 +22,13 @@ NOTHING = (
 )
 
 
-def draw(rows: Sequence[dict]) -> Figure:
-    """Draw attacks with several eps, and worst cases over them; `rows` as in robustness.csv."""
-    own = [row for row in rows if row["source"] == SELF and row["attack"] != WORST]
+def draw(rows: Sequence[dict], records: Sequence[dict] = ()) -> Figure:
+    """Draw attacks with several eps, and worst cases over them; `rows` as in robustness.csv.
+
+    `records` are the evaluations' JSON: an attack that looked for the nearest example is drawn by
+    the distances that it found, as a staircase.
+    """
+    own = [row for row in measured(rows) if row["source"] == SELF and row["attack"] != WORST]
     groups = split(own, "dataset", "model", "attack", "norm")
     groups = {name: mine for name, mine in groups.items() if len(split(mine, "eps")) > 1}
     if not groups:
@@ -25,7 +37,10 @@ def draw(rows: Sequence[dict]) -> Figure:
     figure, axes = style.grid(len(groups), 2, (6.2, 4.0), extra=1.3)
     for (name, mine), place in zip(groups.items(), axes, strict=True):
         for defense, curve in split(mine, "defense").items():
-            _curve(place, defense, curve, looks[defense])
+            stairs = _stairs(records, curve[0])
+            _curve(place, defense, curve, looks[defense], not stairs)
+            for eps, accuracy in stairs:
+                place.step(eps, accuracy, where="post", **_thin(looks[defense]))
             _worst(place, _worst_rows(rows, curve[0]), looks[defense])
         _finish(place, mine, name)
     style.legend(figure, *axes[0].get_legend_handles_labels())
@@ -34,8 +49,8 @@ def draw(rows: Sequence[dict]) -> Figure:
         figure,
         f"{sample_text(rows)}. Line: {seeds}from clean accuracy at eps 0; upright bars: Wilson "
         "95 % interval for n. Large hollow marks: worst case per image over all white-box attacks "
-        "run at that norm and eps, where there are several. All are upper bounds of true "
-        "robustness.",
+        "run at that norm and eps, where there are several. Thin stairs: nearest examples that a "
+        "minimal-distance attack found, a line a seed. All are upper bounds of true robustness.",
     )
     return figure
 
@@ -45,15 +60,38 @@ def _worst_rows(rows: Sequence[dict], like: dict) -> list[dict]:
     return [r for r in rows if r["attack"] == WORST and all(r[k] == like[k] for k in same)]
 
 
-def _curve(axes, defense: str, rows: Sequence[dict], look: dict) -> None:
+def _stairs(records: Sequence[dict], like: dict) -> list[tuple[list[float], list[float]]]:
+    """Give robust accuracy against distance, a staircase per seed, of a minimal-distance attack."""
+    same = ("dataset", "model", "defense")
+    found = []
+    for record in records:
+        if all(str(record[name]) == like[name] for name in same):
+            mine = [c for c in record["costs"] if c["attack"] == like["attack"] and c["minimal"]]
+            if mine:
+                last = max(mine, key=lambda cost: cost["eps"])
+                left = [
+                    (last["clean"] - fell) / last["n"] for fell in range(len(last["distances"]) + 1)
+                ]
+                found.append(([0.0, *last["distances"]], left))
+    return found
+
+
+def _thin(look: dict) -> dict:
+    return {"color": look["color"], "linewidth": 1.1, "alpha": 0.9, "linestyle": look["linestyle"]}
+
+
+def _curve(axes, defense: str, rows: Sequence[dict], look: dict, joined: bool) -> None:
     found = {0.0: clean_value(rows)}
     found |= {float(eps): value(mine) for eps, mine in split(rows, "eps").items()}
     eps = sorted(found)
     values = [found[x] for x in eps]
     means = [v.mean for v in values]
     reach = [[v.reach[side][0] for v in values] for side in (0, 1)]
-    axes.plot(eps, means, label=defense, markersize=5, **look)
+    shown = look if joined else look | {"linestyle": "none"}
+    axes.plot(eps, means, label=defense, markersize=5, **shown)
     axes.errorbar(eps, means, reach, fmt="none", ecolor=look["color"], elinewidth=0.8, alpha=0.6)
+    if not joined:
+        return
     low, high = [min(v.seeds) for v in values], [max(v.seeds) for v in values]
     axes.fill_between(eps, low, high, color=look["color"], alpha=0.15, linewidth=0)
 

@@ -1,11 +1,14 @@
 """What figures take from rows of the robustness table: accuracies with intervals, main threats."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from gauntlet import tables
-from gauntlet.metrics import SELF, WORST, wilson
+from gauntlet.metrics import WORST, wilson
+from gauntlet.points import SELF
 
 UPPER_BOUND = (
     "Worst case: an image counts only if it withstands every white-box attack that was run with "
@@ -31,7 +34,9 @@ def value(rows: Sequence[dict], name: str = "robust") -> Value | None:
     """Join the seeds' rows of one attack and eps; `name` is clean or robust; None for no rows."""
     if not rows:
         return None
-    seeds = [float(row[f"{name}_accuracy"]) for row in rows]
+    seeds = [float(row[f"{name}_accuracy"]) for row in rows if row[f"{name}_accuracy"] != ""]
+    if not seeds:
+        return None
     return Value(fmean(seeds), *wilson(fmean(seeds), int(rows[0]["n"])), seeds)
 
 
@@ -43,6 +48,11 @@ def at(rows: Sequence[dict], point: tuple[str, str, str, str]) -> list[dict]:
 def clean_value(rows: Sequence[dict]) -> Value:
     """Join the seeds' clean accuracies of one model, which each of its rows repeats."""
     return value(list({row["seed"]: row for row in rows}.values()), "clean")
+
+
+def measured(rows: Sequence[dict]) -> list[dict]:
+    """Leave out the rows of attacks that were refused."""
+    return [row for row in rows if row["robust_accuracy"] != ""]
 
 
 def split(rows: Sequence[dict], *names: str) -> dict:
@@ -73,6 +83,11 @@ def strongest(rows: Sequence[dict], threat: tuple[str, str]) -> list[dict]:
 def several_seeds(rows: Sequence[dict]) -> bool:
     """Tell whether rows stand for more than one seed."""
     return len({row["seed"] for row in rows}) > 1
+
+
+def read_records(paths: Sequence[str]) -> list[dict]:
+    """Read JSON records, in order."""
+    return [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
 
 
 def sample_text(rows: Sequence[dict]) -> str:

@@ -1,0 +1,113 @@
+"""Corruptions and spatial changes: what happens to images without a ball."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from gauntlet.attacks._corruptions import CORRUPTIONS, corrupt
+from gauntlet.attacks._jpeg import compressed
+from gauntlet.attacks.corruptions import corruptions
+from gauntlet.attacks.spatial import _moved, spatial
+from gauntlet.streams import Streams
+
+SHAPES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 33, 47)]
+
+
+def _images(shape, count=6):
+    raw = torch.rand(count, *shape, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.avg_pool2d(raw, 3, 1, 1)
+
+
+def _streams(count=6):
+    return Streams.of_images(0, range(count), "corruptions")
+
+
+def _corner(images):
+    """Look at one pixel: bright is class 1."""
+    value = images[:, 0, 3, 3]
+    return torch.stack([0.5 - value, value - 0.5], 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_corruptions_stay_in_range_and_grow_with_severity(name, shape):
+    images = _images(shape)
+    changes = []
+    for severity in range(1, 6):
+        hurt = corrupt(images, name, severity, _streams())
+        assert hurt.shape == images.shape and hurt.dtype == torch.float32
+        assert hurt.min() >= 0 and hurt.max() <= 1
+        changes.append((hurt - images).abs().mean().item())
+    colorless = name == "saturate" and shape[0] == 1
+    assert (changes[-1] == 0) if colorless else (0 < changes[0] < changes[-1])
+    assert all(after >= 0.9 * before for before, after in pairwise(changes))
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_an_image_is_corrupted_alike_in_any_batch(name):
+    images, streams = _images((3, 32, 32)), _streams()
+    whole, again = (corrupt(images, name, 3, streams) for _ in range(2))
+    assert torch.equal(whole, again)
+    for row in (0, 5):
+        alone = corrupt(images[row : row + 1], name, 3, streams.select(torch.tensor([row])))
+        assert torch.allclose(alone, whole[row : row + 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gaussian_blur", "defocus_blur", "motion_blur", "zoom_blur"])
+def test_blur_leaves_a_flat_image_alone(name):
+    flat = torch.full((2, 3, 28, 28), 0.3)
+    assert torch.allclose(corrupt(flat, name, 5, _streams(2)), flat, atol=1e-5)
+
+
+def test_jpeg_of_the_best_quality_changes_little():
+    gray = _images((1, 30, 21))
+    assert (compressed(gray, 100) - gray).abs().max() < 4 / 255
+    assert (compressed(gray, 5) - gray).abs().mean() > (compressed(gray, 50) - gray).abs().mean()
+
+
+def test_corruptions_say_which_one_felled_an_image():
+    images = torch.full((4, 1, 8, 8), 0.45)
+    labels = _corner(images).argmax(1)
+    names = ["contrast", "brightness", "fog"]
+    attempt = corruptions(_corner, images, labels, streams=_streams(4), names=names, severity=2)
+    assert attempt.members == tuple(names)
+    assert attempt.felled_by.tolist() == [1] * 4  # flat: contrast changes nothing
+    assert attempt.felled_at.tolist() == [2] * 4 and attempt.forwards.tolist() == [2] * 4
+    assert (_corner(attempt.images).argmax(1) != labels).all()
+
+
+@pytest.mark.parametrize("change", [{"names": ["rain"]}, {"severity": 6}, {"severity": 0}])
+def test_bad_corruptions_are_named(change):
+    with pytest.raises(ValueError, match="allowed are gaussian_noise.*severities 1 to 5"):
+        corruptions(_corner, _images((1, 8, 8)), torch.zeros(6), streams=_streams(), **change)
+
+
+def test_no_turn_and_no_shift_is_the_image():
+    images = _images((3, 9, 12))
+    assert torch.equal(_moved(images, torch.zeros(6, 3)), images)
+    still = spatial(_corner, images, _corner(images).argmax(1), streams=_streams(), grid=(1, 1, 1))
+    assert torch.equal(still.images, images) and (still.felled_at == 0).all()
+
+
+def test_a_half_turn_is_exact_and_a_shift_moves_pixels():
+    images = _images((1, 8, 8))
+    turned = _moved(images, torch.tensor([[torch.pi, 0.0, 0.0]]).expand(6, -1))
+    assert torch.allclose(turned, images.flip(2, 3), atol=1e-5)
+    moved = _moved(images, torch.tensor([[0.0, 0.25, 0.0]]).expand(6, -1))
+    assert torch.allclose(moved[:, :, 2:], images[:, :, :-2], atol=1e-5)
+    assert (moved[:, :, :2].abs() < 1e-6).all()
+
+
+def test_spatial_fells_a_model_that_looks_at_one_pixel():
+    images = torch.zeros(5, 1, 8, 8)
+    images[:, :, 3, 3] = 1.0
+    attempt = spatial(_corner, images, torch.ones(5).long(), streams=_streams(5))
+    assert (attempt.felled_at > 0).all() and (_corner(attempt.images).argmax(1) == 0).all()
+    assert attempt.images.min() >= 0 and attempt.images.max() <= 1
+
+
+@pytest.mark.parametrize("change", [{"rotation": -1.0}, {"shift": 1.0}, {"grid": (0, 1, 1)}])
+def test_bad_grids_are_named(change):
+    with pytest.raises(ValueError, match="rotation is"):
+        spatial(_corner, _images((1, 8, 8)), torch.zeros(6), streams=_streams(), **change)

@@ -1,0 +1,61 @@
+"""Auto-PGD towards each of the likeliest other classes."""
+
+from torch import Tensor
+
+from gauntlet.attacks._auto import auto_climb
+from gauntlet.attacks._descent import rounds
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.attacks._losses import (
+    TARGETED_LEAST,
+    class_count,
+    likely_targets,
+    targeted_dlr,
+    targeted_margin,
+)
+from gauntlet.balls import ball
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
+
+LOSSES = {"dlr": targeted_dlr, "margin": targeted_margin}
+
+
+def apgd_t(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    norm: str,
+    eps: float,
+    steps: int = 100,
+    restarts: int = 1,
+    targets: int = 9,
+    loss: str = "dlr",
+) -> Attempt:
+    """Climb a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
+
+    Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
+    Diverse Parameter-free Attacks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
+    int64; `eps` in the images' unit; norms linf, l2, l1. A model with fewer classes has fewer
+    targets. Departures as in `apgd`; any other class counts as success, not only the target.
+    Raises ValueError for a loss that needs more classes, or steps, restarts or targets below 1.
+    """
+    if min(steps, restarts, targets) < 1:
+        raise ValueError(
+            f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
+            f"all must be 1 or more"
+        )
+    area, hunt = ball(images, norm, eps), Hunt(model, images, labels)
+    if loss not in LOSSES:
+        raise ValueError(f"loss is {loss!r}; allowed are {', '.join(LOSSES)}")
+    if loss == "dlr" and class_count(hunt) < TARGETED_LEAST:
+        raise ValueError(
+            f"loss is 'dlr', whose targeted form needs {TARGETED_LEAST} classes or more; the "
+            f"model has {class_count(hunt)}: use margin"
+        )
+    ranked = likely_targets(hunt, targets)
+    for rows, number in rounds(hunt, restarts * ranked.shape[1]):
+        part, aim = area.select(rows), ranked[rows, number % ranked.shape[1]]
+        start = part.random_start(streams.select(rows).fork("restart", number))
+        auto_climb(hunt, part, rows, start, aim, steps=steps, loss=LOSSES[loss])
+    return hunt.attempt()

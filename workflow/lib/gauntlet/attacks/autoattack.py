@@ -1,0 +1,82 @@
+"""AutoAttack: the field's reference ensemble."""
+
+from functools import partial
+
+from torch import Tensor
+
+from gauntlet.attacks._ensemble import Member, in_turn
+from gauntlet.attacks._losses import TARGETED_LEAST
+from gauntlet.attacks.apgd import apgd
+from gauntlet.attacks.apgd_t import apgd_t
+from gauntlet.attacks.fab_t import fab_t
+from gauntlet.attacks.square import square
+from gauntlet.lens import look
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
+
+STEPS, TARGETS, QUERIES, SAMPLES = 100, 9, 5000, 20
+VERSIONS = {
+    "standard": ("apgd_ce", "apgd_t", "fab_t", "square"),
+    "rand": ("apgd_ce", "apgd_dlr"),
+}
+
+
+def autoattack(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    norm: str,
+    eps: float,
+    version: str = "standard",
+) -> Attempt:
+    """Run AutoAttack's members on the survivors of those before, with the reference's parameters.
+
+    `standard` is APGD on cross-entropy, targeted APGD on DLR towards 9 classes, targeted FAB, and
+    Square with 5,000 queries; `rand`, for models that answer differently each time, is APGD on
+    cross-entropy and on DLR with gradients averaged over 20 passes. Source: Croce & Hein 2020,
+    "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free
+    Attacks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images'
+    unit; norms linf and l2. Departure: with fewer classes than DLR needs, the margin takes its
+    place. Raises ValueError for another version or norm.
+    """
+    if version not in VERSIONS:
+        raise ValueError(f"version is {version!r}; allowed are {', '.join(VERSIONS)}")
+    if norm not in ("linf", "l2"):
+        raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
+    lens = look(model)
+    classes = lens(images[:1]).shape[1]
+    make = _standard if version == "standard" else _rand
+    seen = lens if version == "standard" else lens.averaging(SAMPLES)
+    return in_turn(seen, images, labels, streams, make(norm, eps, classes), norm, eps)
+
+
+def members(settings: dict) -> tuple[str, ...]:
+    """Name the members in the order of `Attempt.felled_by`."""
+    return VERSIONS[settings.get("version", "standard")]
+
+
+def _standard(norm: str, eps: float, classes: int) -> list[Member]:
+    area = {"norm": norm, "eps": eps}
+    towards = "dlr" if classes >= TARGETED_LEAST else "margin"
+    return [
+        ("apgd_ce", partial(apgd, steps=STEPS, **area)),
+        ("apgd_t", partial(apgd_t, steps=STEPS, targets=TARGETS, loss=towards, **area)),
+        ("fab_t", partial(_exact_fab, steps=STEPS, targets=TARGETS, **area)),
+        ("square", partial(square, queries=QUERIES, **area)),
+    ]
+
+
+def _exact_fab(lens, images: Tensor, labels: Tensor, **settings) -> Attempt:
+    """Walk along the boundary in float32: a lower precision cannot tell its sides apart."""
+    return fab_t(lens.exact(), images, labels, **settings)
+
+
+def _rand(norm: str, eps: float, classes: int) -> list[Member]:
+    area = {"norm": norm, "eps": eps, "steps": STEPS}
+    scale_free = "dlr" if classes >= TARGETED_LEAST - 1 else "margin"
+    return [
+        ("apgd_ce", partial(apgd, loss="ce", **area)),
+        ("apgd_dlr", partial(apgd, loss=scale_free, **area)),
+    ]

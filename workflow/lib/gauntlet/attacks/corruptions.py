@@ -1,0 +1,51 @@
+"""Common corruptions: does the model withstand what happens without any adversary?"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks._corruptions import CORRUPTIONS, corrupt
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.attacks._losses import ce
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
+
+
+def corruptions(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    names: Sequence[str] | None = None,
+    severity: int = 3,
+) -> Attempt:
+    """Try every named corruption (all without names) on the images that stand; one is enough.
+
+    Sources: Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common
+    Corruptions and Perturbations"; Mu & Gilmer 2019, "MNIST-C". Shapes: images [N, C, H, W] float32
+    in [0, 1], labels [N] int64; `severity` from 1 to 5. Raises ValueError for an unknown name or
+    severity.
+    """
+    chosen = members({"names": names})
+    unknown = [name for name in chosen if name not in CORRUPTIONS]
+    if unknown or severity not in (1, 2, 3, 4, 5):
+        told = f"names holds {unknown[0]!r}" if unknown else f"severity is {severity!r}"
+        raise ValueError(f"{told}; allowed are {', '.join(CORRUPTIONS)}, and severities 1 to 5")
+    hunt, by = Hunt(model, images, labels), torch.full_like(labels, -1)
+    for number, name in enumerate(chosen):
+        rows = hunt.standing()
+        if len(rows) == 0:
+            break
+        truth = labels[rows]
+        hurt = corrupt(images[rows], name, severity, streams.select(rows))
+        hunt.judge(rows, hurt, lambda logits, places, truth=truth: ce(logits, truth[places]))
+        by[rows[hunt.fell[rows]]] = number
+    return dataclasses.replace(hunt.attempt(), felled_by=by, members=chosen)
+
+
+def members(settings: dict) -> tuple[str, ...]:
+    """Name the corruptions in the order of `Attempt.felled_by`."""
+    return tuple(settings.get("names") or CORRUPTIONS)

@@ -1,0 +1,94 @@
+"""The attack of Carlini and Wagner: nearest l2 examples by Adam and a search over its weight."""
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks._hunt import NearestHunt
+from gauntlet.attacks._losses import others, picked
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
+
+FIRST_WEIGHT, MOST_WEIGHT = 1e-1, 1e10
+INSIDE = 1 - 1e-6  # keeps 0 and 1 at finite places of the transformed image
+BETAS, SMALL = (0.9, 0.999), 1e-8
+PATIENCE = 10  # a tenth of the steps without gain ends a run
+
+
+def cw(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    norm: str = "l2",
+    steps: int = 200,
+    search_steps: int = 9,
+    learning_rate: float = 0.01,
+    confidence: float = 0.0,
+) -> Attempt:
+    """Minimise squared distance plus a weight times the margin that is left, per image.
+
+    Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
+    images [N, C, H, W] float32 in [0, 1], labels [N] int64; norm l2 only; `confidence` in logits.
+    The weight of each image is found by bisection. Departures: 200 steps for each weight, not
+    10,000; the first weight is 0.1; an image whose objective stops to fall ends its run for itself.
+    Raises ValueError for another norm, steps or search_steps below 1, a learning_rate that is not
+    above 0, or a negative confidence.
+    """
+    if norm != "l2":
+        raise ValueError(f"norm is {norm!r}; allowed is l2")
+    if min(steps, search_steps) < 1 or not learning_rate > 0 or not confidence >= 0:
+        raise ValueError(
+            f"steps is {steps} and search_steps is {search_steps} (1 or more), learning_rate is "
+            f"{learning_rate} (above 0) and confidence is {confidence} (0 or more)"
+        )
+    hunt = NearestHunt(model, images, labels, norm)
+    weight = torch.full_like(hunt.value, FIRST_WEIGHT)
+    low, high = torch.zeros_like(weight), torch.full_like(weight, MOST_WEIGHT)
+    for _ in range(search_steps):
+        fell = _minimise(hunt, weight, steps, learning_rate, confidence)
+        high = torch.where(fell, torch.minimum(high, weight), high)
+        low = torch.where(fell, low, torch.maximum(low, weight))
+        bracketed = high < MOST_WEIGHT
+        weight = torch.where(bracketed, (low + high) / 2, (weight * 10).clamp(max=MOST_WEIGHT))
+    return hunt.attempt()
+
+
+def _minimise(hunt: NearestHunt, weight: Tensor, steps: int, rate: float, confidence: float):
+    """Run Adam for one weight per image; tell whose run succeeded: bool [N]."""
+    rows = torch.arange(len(weight), device=weight.device)
+    place = torch.atanh((2 * hunt.images - 1) * INSIDE)
+    mean, spread = torch.zeros_like(place), torch.zeros_like(place)
+    fell = torch.zeros_like(hunt.fell)
+    least = torch.full_like(weight, torch.inf)
+    for number in range(1, steps + 1):
+        examples = (torch.tanh(place) + 1) / 2
+        slope, cost, missed = _slope(hunt, rows, examples, weight[rows], confidence)
+        fell[rows] |= missed
+        slope = slope * (1 - torch.tanh(place).square()) / 2
+        mean = BETAS[0] * mean + (1 - BETAS[0]) * slope
+        spread = BETAS[1] * spread + (1 - BETAS[1]) * slope.square()
+        size = (spread / (1 - BETAS[1] ** number)).sqrt() + SMALL
+        place = place - rate * mean / (1 - BETAS[0] ** number) / size
+        if number % max(steps // PATIENCE, 1) == 0:
+            gains = (cost < 0.9999 * least).nonzero().squeeze(1)
+            least, rows = cost[gains], rows[gains]
+            place, mean, spread = place[gains], mean[gains], spread[gains]
+            if len(rows) == 0:
+                break
+    return fell
+
+
+def _slope(hunt: NearestHunt, rows, examples, weight, confidence: float):
+    """Give the gradient by the image, the objective and who is misclassified."""
+    labels = hunt.labels[rows]
+
+    def objective(logits: Tensor, places: Tensor) -> Tensor:
+        truth = labels[places]
+        gap = picked(logits, truth) - others(logits, truth).amax(1) + confidence
+        return weight[places] * gap.clamp(min=0)
+
+    gradient, values, missed = hunt.climb(rows, examples, objective)
+    offset = examples - hunt.images[rows]
+    cost = offset.flatten(1).square().sum(1) + values
+    return 2 * offset + gradient, cost, missed

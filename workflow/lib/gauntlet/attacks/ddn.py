@@ -1,0 +1,72 @@
+"""Decoupled direction and norm: nearest l2 examples."""
+
+from math import cos, pi
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks._hunt import NearestHunt
+from gauntlet.attacks._losses import ce
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt, per_image
+
+FIRST, LAST = 1.0, 0.01  # length of the first and the last step
+RADIUS = 1.0  # of the first sphere
+HASTE = 0.3  # gamma until an image has seen a success and a failure: the scale is found soon
+CALM = 0.02  # share of gamma that is left at the end
+TINY = 1e-12
+
+
+def ddn(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    norm: str = "l2",
+    steps: int = 100,
+    gamma: float = 0.05,
+) -> Attempt:
+    """Climb the cross-entropy on a sphere that shrinks after a success and grows after a failure.
+
+    Source: Rony et al. 2019, "Decoupling Direction and Norm for Efficient Gradient-Based L2
+    Adversarial Attacks and Defenses". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
+    int64; norm l2 only; all images take all steps. Departures: the radius changes by 0.3 until
+    an image has seen a success and a failure, then `gamma` falls along a cosine, so that the last
+    spheres lie close together; examples are not rounded to 8 bits.
+    Raises ValueError for another norm, steps below 1 or a gamma outside 0 to 1.
+    """
+    if norm != "l2":
+        raise ValueError(f"norm is {norm!r}; allowed is l2")
+    if steps < 1 or not 0 < gamma < 1:
+        raise ValueError(f"steps is {steps} (1 or more) and gamma is {gamma} (above 0, below 1)")
+    hunt = NearestHunt(model, images, labels, norm)
+    rows, examples = torch.arange(len(images), device=images.device), images
+    radius, failed = torch.full_like(hunt.value, RADIUS), torch.zeros_like(hunt.fell)
+    for number in range(steps):
+        gradient, _, missed = hunt.climb(
+            rows, examples, lambda logits, places: ce(logits, labels[places])
+        )
+        left = (1 + cos(pi * number / steps)) / 2
+        failed |= ~missed & (number > 0)
+        calm = gamma * (CALM + (1 - CALM) * left)
+        change = torch.where(failed & hunt.fell, calm, max(HASTE, gamma))
+        radius = radius * torch.where(missed, 1 - change, 1 + change)
+        radius = torch.minimum(radius, hunt.distance())
+        push = _direction(gradient, streams.fork(number))
+        delta = examples - images + (LAST + (FIRST - LAST) * left) * push
+        length = delta.flatten(1).norm(dim=1).clamp(min=TINY)
+        examples = (images + delta * per_image(radius / length)).clamp(0, 1)
+    hunt.judge(rows, examples)
+    return hunt.attempt()
+
+
+def _direction(gradient: Tensor, streams: Streams) -> Tensor:
+    """Scale each image's gradient to length 1; where there is none, go anywhere."""
+    length = gradient.flatten(1).norm(dim=1)
+    flat = length == 0
+    if bool(flat.any()):
+        anywhere = streams.normal(*gradient.shape[1:], device=gradient.device)
+        gradient = torch.where(per_image(flat), anywhere, gradient)
+        length = gradient.flatten(1).norm(dim=1)
+    return gradient / per_image(length.clamp(min=torch.finfo(torch.float32).tiny))

@@ -1,0 +1,79 @@
+"""The fast minimum-norm attack."""
+
+from math import cos, pi
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks._hunt import NearestHunt
+from gauntlet.attacks._losses import margin
+from gauntlet.balls import balls
+from gauntlet.streams import Streams
+from gauntlet.threat import NORMS, Attempt, per_image
+
+DUALS = {"linf": 1, "l2": 2, "l1": float("inf")}
+STEP, LAST_STEP = 1.0, 0.01
+CHANGE, LAST_CHANGE = 0.05, 0.001  # share by which a radius changes at each step
+TINY = 1e-12
+
+
+def fmn(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    norm: str,
+    steps: int = 100,
+    restarts: int = 1,
+) -> Attempt:
+    """Climb the margin in a ball that shrinks after a success and grows after a failure.
+
+    Source: Pintor et al. 2021, "Fast Minimum-norm Adversarial Attacks through Adaptive Norm
+    Constraints". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; norms linf, l2,
+    l1; all images take all steps. The first run starts at the image, further ones at random points
+    of the ball of the distance found so far. Departures: box and ball are met together, not in
+    turn; the guessed radius goes a little beyond the linear model's boundary.
+    Raises ValueError for an unknown norm, or steps or restarts below 1.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
+    if steps < 1 or restarts < 1:
+        raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
+    hunt = NearestHunt(model, images, labels, norm)
+    start = images
+    for restart in range(restarts):
+        if restart:
+            reach = hunt.distance().nan_to_num(posinf=1.0)
+            own = streams.fork("restart", restart)
+            start = balls(images, norm, reach.double()).random_start(own)
+        _run(hunt, start, steps)
+    return hunt.attempt()
+
+
+def _run(hunt: NearestHunt, examples: Tensor, steps: int) -> None:
+    images, labels = hunt.images, hunt.labels
+    rows = torch.arange(len(images), device=images.device)
+    radius = torch.full_like(hunt.value, torch.inf)
+    for number in range(steps):
+        gradient, values, missed = hunt.climb(
+            rows, examples, lambda logits, places: margin(logits, labels[places])
+        )
+        left = (1 + cos(pi * number / steps)) / 2
+        change = LAST_CHANGE + (CHANGE - LAST_CHANGE) * left
+        radius = _next_radius(hunt, examples, gradient, values, missed, radius, change)
+        length = gradient.flatten(1).norm(dim=1).clamp(min=TINY)
+        push = gradient * per_image((LAST_STEP + (STEP - LAST_STEP) * left) / length)
+        examples = balls(images, hunt.norm, radius.double()).project(examples + push)
+    hunt.judge(rows, examples)
+
+
+def _next_radius(hunt, examples, gradient, values, missed, radius, change: float) -> Tensor:
+    """Guess a radius by the linear model until one succeeds; then shrink or grow it."""
+    rows = torch.arange(len(radius), device=radius.device)
+    slope = torch.linalg.vector_norm(gradient.flatten(1), DUALS[hunt.norm], dim=1)
+    guess = hunt.measure(rows, examples) + values.abs() / slope.clamp(min=TINY) * (1 + change)
+    largest = hunt.images[0].numel()  # no distance in [0, 1] is longer
+    grown = torch.where(hunt.fell, radius * (1 + change), guess)
+    smaller = torch.minimum(radius * (1 - change), hunt.distance())
+    return torch.where(missed, smaller, grown).nan_to_num(posinf=largest).clamp(max=largest)

@@ -1,0 +1,71 @@
+"""Rotations and shifts, the worst of a grid."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from gauntlet.attacks._hunt import Hunt
+from gauntlet.attacks._losses import ce
+from gauntlet.streams import Streams
+from gauntlet.threat import Attempt
+
+
+def spatial(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    streams: Streams,
+    rotation: float = 30.0,
+    shift: float = 0.1,
+    grid: tuple[int, int, int] = (31, 5, 5),
+) -> Attempt:
+    """Turn and shift the image, and keep the worst point of a grid.
+
+    Source: Engstrom et al. 2019, "Exploring the Landscape of Spatial Robustness". Shapes: images
+    [N, C, H, W] float32 in [0, 1], labels [N] int64; `rotation` in degrees and `shift` as a share
+    of height and width, both to either side; `grid` counts rotations, vertical and horizontal
+    shifts (an even count is made odd, so that the image itself is on the grid). What comes in from
+    outside is black; between pixels values are bilinear. Raises ValueError for a negative rotation
+    or shift, or counts below 1.
+    """
+    if not rotation >= 0 or not 0 <= shift < 1 or min(grid) < 1:
+        raise ValueError(
+            f"rotation is {rotation} (0 or more), shift is {shift} (0 to below 1) and grid is "
+            f"{list(grid)} (counts of 1 or more)"
+        )
+    hunt, poses = Hunt(model, images, labels), _poses(rotation, shift, grid).to(images.device)
+    done = 0
+    while done < len(poses) and len(rows := hunt.standing()):
+        some = poses[done : done + max(1, hunt.lens.batch // len(rows))]
+        climbers = rows.repeat(len(some))
+        turned = _moved(images[climbers], some.repeat_interleave(len(rows), 0))
+        truth = labels[climbers]
+        hunt.judge(climbers, turned, lambda logits, places, truth=truth: ce(logits, truth[places]))
+        done += len(some)
+    return hunt.attempt()
+
+
+def _poses(rotation: float, shift: float, grid: tuple[int, int, int]) -> Tensor:
+    """Give (radians, vertical, horizontal shift) of every point [P, 3], nearest to 0 first."""
+    reach = (torch.pi * rotation / 180, shift, shift)
+    sides = [_axis(far, count) for far, count in zip(reach, grid, strict=True)]
+    points = torch.cartesian_prod(*sides)
+    return points[points.abs().sum(1).argsort(stable=True)]
+
+
+def _axis(far: float, count: int) -> Tensor:
+    return torch.linspace(-far, far, count | 1) if far and count > 1 else torch.zeros(1)
+
+
+def _moved(images: Tensor, poses: Tensor) -> Tensor:
+    """Turn images [M, C, H, W] by poses [M, 3] around their middle, then shift them."""
+    height, width = images.shape[2:]
+    sine, cosine = poses[:, 0].sin(), poses[:, 0].cos()
+    down, across = -2 * poses[:, 1], -2 * poses[:, 2]
+    first = torch.stack([cosine, -sine * height / width, across], 1)
+    second = torch.stack([sine * width / height, cosine, down], 1)
+    places = affine_grid(torch.stack([first, second], 1), list(images.shape), align_corners=False)
+    turned = grid_sample(images, places, mode="bilinear", align_corners=False)
+    still = (poses == 0).all(1).view(-1, 1, 1, 1)
+    return torch.where(still, images, turned).clamp(0, 1)

@@ -1,0 +1,17 @@
+"""Plot what examples made against one model do to the others."""
+
+from gauntlet.job import run
+
+
+def plot_transfer(robustness: str, png: str, svg: str, *, spec: dict) -> None:
+    """Draw a matrix of source and target for every attack that is transferred."""
+    from gauntlet.figures import style
+    from gauntlet.figures.transfer import draw
+    from gauntlet.metrics import read_rows
+
+    rows = read_rows(robustness)
+    style.render(lambda: draw(rows, spec["defenses"]), png, svg, spec["figures"])
+
+
+if __name__ == "__main__":
+    run(plot_transfer, snakemake)
