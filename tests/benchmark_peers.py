@@ -196,17 +196,10 @@ def _autoattack() -> System | None:
         return None
 
     def run(model, images, labels, eps, batch):
-        attack = AutoAttack(
-            model, norm="Linf", eps=eps, version="standard", device="cpu", verbose=False, seed=0
-        )
-        return attack.run_standard_evaluation(images, labels, bs=batch)
+        attack = AutoAttack(model, norm="Linf", eps=eps, version="standard", device="cpu", seed=0)
+        return attack.run_standard_evaluation(images, labels, batch_size=batch)
 
     return run
-
-
-def _l2_rows(model, images, labels, settings: dict, precision: str = "float32") -> Tensor:
-    streams = Streams.of_images(0, range(len(labels)), "benchmark")
-    return bind(settings)(Lens(model, 128, precision), images, labels, streams=streams).images
 
 
 def _print(title: str, rows: list[dict]) -> None:

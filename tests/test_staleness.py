@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import shutil
 
 import pytest
 
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.workflow
 
 EVALUATE = {"evaluate_robustness", "collect_results", "publish_tables"}
 TABLE_FIGURES = {"plot_robustness", "plot_tradeoff", "plot_curves", "plot_classes"}
+TABLE_FIGURES |= {"plot_passes", "plot_transfer"}
 FIGURES = TABLE_FIGURES | {"plot_training", "plot_examples", "plot_rulegraph"}
 BELOW = EVALUATE | TABLE_FIGURES | {"all"}
 RETRAINED = BELOW | {"train_model", "craft_examples", "plot_training", "plot_examples"}
@@ -22,7 +24,7 @@ EDITS = {
     "plot style": ({"figures": {"dpi": 80}}, FIGURES | {"all"}, {}),
     "one attack's eps": (
         {"attacks": {"quick": {"eps": 0.12}}},
-        BELOW,
+        BELOW | {"check_attacks"},
         {"craft_examples": {f"{d}/0/quick/test" for d in ("baseline", "pgd_at", "static")}},
     ),
     "one defense's epochs": (
@@ -64,16 +66,16 @@ EDITS = {
                 }
             },
         },
-        EVALUATE | FIGURES | {"all"},
+        EVALUATE | FIGURES | {"all", "check_attacks"},
         {"craft_examples": {"pgd_at/0/other/test"}},
     ),
-    "threads": ({"compute": {"threads": 2}}, RETRAINED, None),
+    "threads": ({"compute": {"threads": 2}}, RETRAINED | {"check_attacks"}, None),
     "an unused defense": ({"defenses": {"more": {"kind": "standard"}}}, set(), {}),
     "mirrors": ({"mirrors": ["/somewhere/else"]}, set(), {}),
 }
 # an edit of a file -> rules that run, wildcards of the computing jobs
 CODE = {
-    "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb the cross-entropy", "Ascend it", set(), {}),
+    "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set(), {}),
     "comment in a script": (
         "scripts/train_model.py",
         "    device =",
@@ -85,7 +87,7 @@ CODE = {
         "lib/gauntlet/attacks/pgd.py",
         "steps < 1",
         "steps < 2",
-        RETRAINED,
+        RETRAINED | {"check_attacks"},
         None,
     ),
     "plotting code": (
@@ -146,6 +148,18 @@ def test_code_reruns_exactly(edit, done):
         _check(planned(done), rules, computing)
     finally:
         path.write_text(text)
+
+
+def test_shards_give_the_same_bytes(done, tmp_path):
+    folder = "results/runs/digits/article_cnn/pgd_at/seed0/attacks/ramp/test"
+    names = ("ledger.csv", "examples.npy", "draws.npy")
+    split = tmp_path / "split"
+    shutil.copytree(done, split)
+    printed = snakemake(split, "--set-scatter", "craft=3", "--", f"{folder}/ledger.csv")
+    assert re.search(r"craft_shard +3\n", printed) and re.search(r"gather_examples +1\n", printed)
+    for name in names:
+        assert (split / folder / name).read_bytes() == (done / folder / name).read_bytes()
+    assert not list((split / folder).rglob("shards/*/*.npy"))
 
 
 def test_moving_the_repository_reruns_nothing(done):

@@ -75,6 +75,8 @@ class Streams:
 
 
 def _number(part: object) -> Tensor:
+    if isinstance(part, int):
+        return torch.tensor(part)  # as an entry of a tensor would
     digest = hashlib.sha256(repr(part).encode()).digest()
     return torch.tensor(int.from_bytes(digest[:8], "big", signed=True))
 
