@@ -5,11 +5,12 @@ CORES ?= all
 STUDY ?= quickstart
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show report env test lint format benchmark clean help
+.PHONY: all study show report env test test-peers lint format benchmark benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -53,8 +54,23 @@ format: $(VENV)/.ready-dev ## Format Python and Snakemake code
 benchmark: $(VENV)/.ready-dev ## Measure speed, as ratios
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/benchmark.py
 
+$(PEERS)/.ready: $(VENV)/.ready-dev envs/requirements-peers.txt
+	@echo "Installing other attack libraries into $(PEERS)"
+	@$(BIN)/python -m venv $(PEERS)
+	@site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		$(BIN)/python -c "$$site" > "$$($(PEERS)/bin/python -c "$$site")/gauntlet.pth"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements-peers.txt
+	@touch $@
+
+test-peers: $(PEERS)/.ready ## Hold attacks against other libraries' on a small model
+	@$(PEERS)/bin/python -m pytest tests/test_peers.py
+
+benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against other libraries'
+	@$(PEERS)/bin/python tests/benchmark_peers.py $(OPTIONS)
+
 clean: ## Remove results, logs and Snakemake's records (not .venv)
-	rm -rf results/data results/runs results/studies results/report.html logs benchmarks .snakemake
+	rm -rf results/data results/runs results/checks results/studies results/report.html logs benchmarks \
+		.snakemake .gauntlet
 
 help:
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'

@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="leave the default study out")
     arguments = parser.parse_args()
     training_speed()
+    attack_batches()
+    attack_growth()
     dry_run_of_many_jobs()
     if not arguments.quick:
         default_study()
@@ -103,6 +105,66 @@ def _our_epoch(images: torch.Tensor, labels: torch.Tensor, precision: str) -> fl
     part = training.Part(images.float() / 255, labels)
     training._epoch(model, model, optimizer, step, spec, 1, part, None, training.Outcome())
     return time.perf_counter() - start
+
+
+def attack_batches() -> None:
+    """Name the micro-batch and precision at which this machine climbs and judges fastest."""
+    from gauntlet.lens import Lens
+
+    torch.set_num_threads(1)
+    model = _network().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    images = torch.rand(1024, 1, 28, 28)
+    speeds = {}
+    for precision in ("float32", "bfloat16"):
+        for batch in (32, 64, 128, 256, 512):
+            lens, seconds = Lens(model, batch, precision), []
+            for _ in range(REPEATS):
+                start = time.perf_counter()
+                lens.gradient(images, lambda logits, rows: logits.logsumexp(1))
+                seconds.append(time.perf_counter() - start)
+            speeds[precision, batch] = len(images) / min(seconds)
+    slowest = min(speeds.values())
+    print("forward pass and input gradient, article_cnn on 28x28x1, one thread:")
+    for (precision, batch), speed in speeds.items():
+        print(f"  {precision:9} batch {batch:4} {speed:7.0f} images/s   {speed / slowest:5.2f} x")
+    precision, batch = max(speeds, key=speeds.get)
+    print(f"  best here: compute: {{precision: {precision}, batch: {batch}}}")
+
+
+def attack_growth() -> None:
+    """Show how an attack's time grows with images, restarts and classes, where nothing falls."""
+    base = {"images": 1000, "restarts": 1, "classes": 10}
+    print("seconds per image and restart (or target), where nothing falls, against the first:")
+    for name, sizes in {
+        "images": (250, 1000, 4000),
+        "restarts": (1, 5, 20),
+        "classes": (10, 30, 100),
+    }.items():
+        unit = [_attack_seconds(**(base | {"images": 250, name: size})) for size in sizes]
+        ratios = ", ".join(
+            f"{size}: {one / unit[0]:.2f}" for size, one in zip(sizes, unit, strict=True)
+        )
+        print(f"  {name:9} {ratios}")
+
+
+def _attack_seconds(images: int, restarts: int, classes: int) -> float:
+    """Give seconds per climb of 5 steps: PGD, or towards every class where there are more."""
+    from gauntlet.attacks import bind
+    from gauntlet.lens import Lens
+    from gauntlet.models import build_model
+    from gauntlet.streams import Streams
+
+    model = build_model({"arch": "article_cnn"}, (1, 28, 28), classes, 0).eval()
+    pixels = torch.rand(images, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    labels = model.requires_grad_(False)(pixels).argmax(1)
+    kind = {"kind": "apgd_t", "targets": classes - 1} if classes > 10 else {"kind": "pgd"}
+    kind |= {"norm": "linf", "eps": 1e-7, "steps": 5, "restarts": restarts}
+    kind |= {"step": 1e-8} if kind["kind"] == "pgd" else {}
+    streams = Streams.of_images(0, range(images), "growth")
+    start = time.perf_counter()
+    bind(kind)(Lens(model, 128), pixels, labels, streams=streams)
+    climbs = images * restarts * (classes - 1 if classes > 10 else 1)
+    return (time.perf_counter() - start) / climbs
 
 
 def default_study() -> None:

@@ -197,7 +197,7 @@ def _autoattack() -> System | None:
 
     def run(model, images, labels, eps, batch):
         attack = AutoAttack(model, norm="Linf", eps=eps, version="standard", device="cpu", seed=0)
-        return attack.run_standard_evaluation(images, labels, batch_size=batch)
+        return attack.run_standard_evaluation(images, labels, batch_size=batch)[0]
 
     return run
 

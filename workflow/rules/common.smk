@@ -190,7 +190,9 @@ def run_ledgers(wildcards):
 
 def gathered(file):
     """Name a file of every shard of an attack; the other wildcards stay."""
-    return gather.craft(ATTACK.replace("{", "{{").replace("}", "}}") + "shards/{scatteritem}/" + file)
+    return gather.craft(
+        ATTACK.replace("{", "{{").replace("}", "}}") + "shards/{scatteritem}/" + file
+    )
 
 
 def run_checks(wildcards):

@@ -144,11 +144,11 @@ def _fixed(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[
         rows = standing.nonzero().squeeze(1)
         if len(rows):
             attempt = _attempt(lens, spec, point, victims.select(rows), "craft")
-            best[rows] = attempt.images
+            best[rows], before = attempt.images, forwards[rows]
             forwards[rows] += attempt.forwards
             backwards[rows] += attempt.backwards
             fell = lens(best[rows]).argmax(1) != victims.labels[rows]
-            felled_at[rows] = torch.where(fell, attempt.felled_at, felled_at[rows])
+            felled_at[rows] = torch.where(fell, before + attempt.felled_at, felled_at[rows])
             by[rows] = torch.where(fell, _felled_by(attempt), by[rows])
             standing[rows] = ~fell
         yield tuple(values.clone() for values in (best, forwards, backwards, felled_at, by))

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -71,11 +72,17 @@ def precision(config: Spec, *, cpuinfo: str = "/proc/cpuinfo") -> str:
     if wanted != "auto":
         return wanted
     device = device_kind(config)
-    if device == "cpu" and os.path.exists(cpuinfo):
-        with open(cpuinfo, encoding="utf-8") as stream:
-            flags = next((line.split() for line in stream if line.startswith("flags")), [])
-        return "bfloat16" if BFLOAT_FLAGS & set(flags) else "float32"
-    return "bfloat16" if device == "cuda" else "float32"
+    native = _multiplies_bfloat16(cpuinfo) if device == "cpu" else device == "cuda"
+    return "bfloat16" if native else "float32"
+
+
+@cache
+def _multiplies_bfloat16(cpuinfo: str) -> bool:
+    if not os.path.exists(cpuinfo):
+        return False
+    with open(cpuinfo, encoding="utf-8") as stream:
+        flags = next((line.split() for line in stream if line.startswith("flags")), [])
+    return bool(BFLOAT_FLAGS & set(flags))
 
 
 def ordered(value: Any) -> Any:

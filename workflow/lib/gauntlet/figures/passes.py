@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gauntlet.figures import style
+from gauntlet.tables import threat_label
 
 NOTHING = "No white-box attack of this study says how many passes it took."
 
@@ -55,7 +56,7 @@ def _shown(record: dict) -> list[dict]:
 def _line(axes, cost: dict, look: dict) -> None:
     passes = cost["felled_at"]
     left = [(cost["clean"] - fell) / cost["n"] for fell in range(len(passes) + 1)]
-    label = f"{cost['attack']} ({cost['norm']} {cost['eps']:.3g})"
+    label = f"{cost['attack']} ({threat_label(cost['norm'], cost['eps'])})"
     plain = {key: look[key] for key in ("color", "linestyle")}
     axes.step([1, *passes], left, where="post", **plain)
     axes.plot(passes[-1], left[-1], label=label, markersize=5, **look)
