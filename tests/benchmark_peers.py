@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--results", default="results", help="folder with a study's results")
     parser.add_argument("--dataset", default="mnist", choices=EPS)
     parser.add_argument("--defenses", nargs="+", default=["baseline", "pgd_at"])
-    parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=list(SUITES))
+    parser.add_argument("--suites", nargs="+", default=[*SUITES, "l2"], choices=[*SUITES, "l2"])
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 128, 512])
     parser.add_argument("--out", help="JSON file to add the rows to")
@@ -45,6 +45,9 @@ def main() -> None:
     for defense in options.defenses:
         model, images, labels = _victims(options, defense)
         for suite in options.suites:
+            if suite == "l2":
+                rows += _nearest_suite(options, defense, model, images, labels)
+                continue
             rows += _suite(suite, options, defense, model, images, labels)
     if options.out:
         _write(Path(options.out), rows)
@@ -200,6 +203,71 @@ def _autoattack() -> System | None:
         return attack.run_standard_evaluation(images, labels, batch_size=batch)[0]
 
     return run
+
+
+def _nearest_suite(options, defense: str, model, images, labels) -> list[dict]:
+    """Compare nearest l2 examples: median distance and seconds, one system after the other."""
+    right = Lens(model)(images).argmax(1) == labels
+    images, labels = images[right], labels[right]
+    rows = []
+    for name, make in NEAREST.items():
+        system = make()
+        if system is None:
+            continue
+        torch.manual_seed(0)
+        started = time.perf_counter()
+        examples = system(model, images, labels)
+        row = {"suite": "l2", "dataset": options.dataset, "defense": defense, "system": name}
+        row["seconds"] = round(time.perf_counter() - started, 2)
+        fell = Lens(model)(examples).argmax(1) != labels
+        spans = threat.distance(examples, images, "l2").masked_fill(~fell, torch.inf)
+        row |= {"median_l2": round(float(spans.median()), 4), "felled": int(fell.sum())}
+        rows.append(row | {"n": len(labels)})
+        print(f"  {name:24} {row['seconds']:8.1f} s   median l2 {row['median_l2']:.4f}", flush=True)
+    return rows
+
+
+def _own_nearest(**settings) -> Callable:
+    def run(model, images, labels):
+        streams = Streams.of_images(0, range(len(labels)), "benchmark")
+        attack = bind({"norm": "l2"} | settings)
+        return attack(Lens(model), images, labels, streams=streams).images
+
+    return lambda: run
+
+
+def _foolbox_nearest(name: str, **settings) -> Callable:
+    def make():
+        try:
+            import foolbox
+        except ImportError:
+            return None
+
+        def run(model, images, labels):
+            known = foolbox.PyTorchModel(model, bounds=(0, 1))
+            attack = getattr(foolbox.attacks, name)(**settings)
+            return torch.cat(
+                [
+                    attack(known, some, truth, epsilons=None)[1]
+                    for some, truth in zip(images.split(128), labels.split(128), strict=True)
+                ]
+            )
+
+        return run
+
+    return make
+
+
+NEAREST = {
+    "gauntlet, ddn": _own_nearest(kind="ddn"),
+    "foolbox, DDN": _foolbox_nearest("DDNAttack", steps=100),
+    "gauntlet, fmn": _own_nearest(kind="fmn"),
+    "foolbox, FMN": _foolbox_nearest("L2FMNAttack", steps=100),
+    "gauntlet, cw": _own_nearest(kind="cw", learning_rate=0.03),
+    "foolbox, C&W": _foolbox_nearest("L2CarliniWagnerAttack", steps=200, stepsize=0.03),
+    "gauntlet, deepfool": _own_nearest(kind="deepfool"),
+    "foolbox, DeepFool": _foolbox_nearest("L2DeepFoolAttack", steps=50),
+}
 
 
 def _print(title: str, rows: list[dict]) -> None:

@@ -188,3 +188,23 @@ def test_sigterm_leaves_nothing(task, tmp_path):
         child.kill()
         child.wait()
     assert _left(task) == []
+
+
+def test_what_is_kept_is_found_again_by_the_same_work_only(task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def stage(data, ledgers, table, record, *, spec, keep):
+        seen.append(keep)
+        if len(list(keep.iterdir())) < 2:
+            (keep / f"part{len(list(keep.iterdir()))}").write_text("done")
+            raise GauntletError("interrupted")
+        Path(table).write_text("t")
+        Path(record).write_text("r")
+
+    assert [job.perform(stage, task) for _ in range(3)] == [1, 1, 0]
+    assert len(set(seen)) == 1 and not seen[0].exists()
+    job.perform(stage, task | {"params": {"spec": {"seed": 4}, "code": "abc"}})
+    Path(task["inputs"]["data"]).write_text("changed")
+    job.perform(stage, task)
+    assert len(set(seen)) == 3

@@ -79,7 +79,7 @@ def craft(model: nn.Module, spec: dict, victims: Victims, keep: Path | None = No
         right = scoring.predict(lens, pool.examples[-1].to(some.images.device)) == some.labels
         standing += int(right.sum())
         done = int(rows[-1]) + 1
-        progress.done(done, f"{standing} of {done} stand")
+        progress.done(done, f"{standing} of {done} stand, {progress.rate(done):.3g} images/s")
     return Crafted(
         *(torch.cat([getattr(pool, field.name) for pool in made], 1) for field in fields(Crafted))
     )
@@ -110,9 +110,14 @@ def _attacked(lens: Lens, spec: dict, victims: Victims) -> Crafted:
 
 
 def named(victims: Victims, ask: Callable):
-    """Ask a model about images; GauntletError names the image whose logits are no numbers."""
+    """Ask a model about images; GauntletError names the image whose logits are no numbers.
+
+    A setting that does not fit the model, which only the attack can know, ends in a sentence too.
+    """
     try:
         return ask()
+    except ValueError as error:
+        raise GauntletError(f"The attack cannot be run on this model: {error}.") from error
     except NonFiniteLogits as error:
         place = int(victims.index[error.row])
         raise GauntletError(
@@ -156,7 +161,7 @@ def _fixed(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[
 
 def _nearest(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[tuple]:
     """Look for the nearest example once; beyond an eps it is pulled into that ball."""
-    first, rows = spec["points"][0], right.nonzero().squeeze(1)
+    first, rows = _whole_curve(spec["points"]), right.nonzero().squeeze(1)
     found, forwards = victims.images.clone(), torch.zeros_like(victims.labels)
     backwards, felled_at, by = forwards.clone(), forwards.clone(), forwards - 1
     if len(rows):
@@ -171,6 +176,11 @@ def _nearest(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterato
         best = torch.where(per_image(span <= point["eps"]), found, area.project(found))
         by_then = torch.where(near, by, torch.full_like(by, -1))
         yield best, forwards, backwards, torch.where(near, felled_at, 0), by_then
+
+
+def _whole_curve(points: list[dict]) -> dict:
+    """Give the settings of the one run: with one eps it may stop there, with several it may not."""
+    return points[0] if len(points) == 1 else points[0] | {"eps": None}
 
 
 def _attempt(lens: Lens, spec: dict, point: dict, victims: Victims, purpose: str) -> Attempt:

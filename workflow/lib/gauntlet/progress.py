@@ -13,6 +13,10 @@ class Progress:
         self.label, self.total, self.every = label, total, every
         self.start = self.last = time.monotonic()
 
+    def rate(self, count: int) -> float:
+        """Give units per second since the start."""
+        return count / max(time.monotonic() - self.start, 1e-9)
+
     def done(self, count: int, note: str = "") -> None:
         """Say that `count` units of the total are done."""
         now = time.monotonic()

@@ -9,7 +9,7 @@ from gauntlet.streams import Streams
 from gauntlet.threat import Attempt
 
 FIRST_WEIGHT, MOST_WEIGHT = 1e-1, 1e10
-INSIDE = 1 - 1e-6  # keeps 0 and 1 at finite places of the transformed image
+STRETCH = 0.95  # of tanh: 0 and 1 lie where it still has a slope
 BETAS, SMALL = (0.9, 0.999), 1e-8
 PATIENCE = 10  # a tenth of the steps without gain ends a run
 
@@ -31,7 +31,8 @@ def cw(
     Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
     images [N, C, H, W] float32 in [0, 1], labels [N] int64; norm l2 only; `confidence` in logits.
     The weight of each image is found by bisection. Departures: 200 steps for each weight, not
-    10,000; the first weight is 0.1; an image whose objective stops to fall ends its run for itself.
+    10,000; the first weight is 0.1; tanh is stretched beyond [0, 1] and cut, so that black and white
+    pixels can move; an image whose objective stops to fall ends its run for itself.
     Raises ValueError for another norm, steps or search_steps below 1, a learning_rate that is not
     above 0, or a negative confidence.
     """
@@ -57,15 +58,16 @@ def cw(
 def _minimise(hunt: NearestHunt, weight: Tensor, steps: int, rate: float, confidence: float):
     """Run Adam for one weight per image; tell whose run succeeded: bool [N]."""
     rows = torch.arange(len(weight), device=weight.device)
-    place = torch.atanh((2 * hunt.images - 1) * INSIDE)
+    place = torch.atanh((2 * hunt.images - 1) * STRETCH)
     mean, spread = torch.zeros_like(place), torch.zeros_like(place)
     fell = torch.zeros_like(hunt.fell)
     least = torch.full_like(weight, torch.inf)
     for number in range(1, steps + 1):
-        examples = (torch.tanh(place) + 1) / 2
+        bend = torch.tanh(place)
+        examples = ((bend / STRETCH + 1) / 2).clamp(0, 1)
         slope, cost, missed = _slope(hunt, rows, examples, weight[rows], confidence)
         fell[rows] |= missed
-        slope = slope * (1 - torch.tanh(place).square()) / 2
+        slope = slope * (1 - bend.square()) / (2 * STRETCH)
         mean = BETAS[0] * mean + (1 - BETAS[0]) * slope
         spread = BETAS[1] * spread + (1 - BETAS[1]) * slope.square()
         size = (spread / (1 - BETAS[1] ** number)).sqrt() + SMALL
