@@ -10,7 +10,7 @@ from gauntlet.lens import Lens
 from gauntlet.streams import Streams
 from gauntlet.threat import admissible, distance
 
-CASES = [("ddn", "l2", 0.05), ("cw", "l2", 0.03)]
+CASES = [("ddn", "l2", 0.08), ("cw", "l2", 0.03)]
 CASES += [("fmn", norm, 0.02) for norm in ("linf", "l2", "l1")]
 CPU = torch.device("cpu")
 

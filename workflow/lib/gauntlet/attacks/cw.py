@@ -31,8 +31,8 @@ def cw(
     Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
     images [N, C, H, W] float32 in [0, 1], labels [N] int64; norm l2 only; `confidence` in logits.
     The weight of each image is found by bisection. Departures: 200 steps for each weight, not
-    10,000; the first weight is 0.1; tanh is stretched beyond [0, 1] and cut, so that black and white
-    pixels can move; an image whose objective stops to fall ends its run for itself.
+    10,000; the first weight is 0.1; tanh is stretched beyond [0, 1] and cut, so that black and
+    white pixels can move; an image whose objective stops to fall ends its run for itself.
     Raises ValueError for another norm, steps or search_steps below 1, a learning_rate that is not
     above 0, or a negative confidence.
     """
