@@ -63,14 +63,9 @@ def _standard(norm: str, eps: float, classes: int) -> list[Member]:
     return [
         ("apgd_ce", partial(apgd, steps=STEPS, **area)),
         ("apgd_t", partial(apgd_t, steps=STEPS, targets=TARGETS, loss=towards, **area)),
-        ("fab_t", partial(_exact_fab, steps=STEPS, targets=TARGETS, **area)),
+        ("fab_t", partial(fab_t, steps=STEPS, targets=TARGETS, **area)),
         ("square", partial(square, queries=QUERIES, **area)),
     ]
-
-
-def _exact_fab(lens, images: Tensor, labels: Tensor, **settings) -> Attempt:
-    """Walk along the boundary in float32: a lower precision cannot tell its sides apart."""
-    return fab_t(lens.exact(), images, labels, **settings)
 
 
 def _rand(norm: str, eps: float, classes: int) -> list[Member]:
