@@ -190,9 +190,8 @@ def run_ledgers(wildcards):
 
 def gathered(file):
     """Name a file of every shard of an attack; the other wildcards stay."""
-    return gather.craft(
-        ATTACK.replace("{", "{{").replace("}", "}}") + "shards/{scatteritem}/" + file
-    )
+    folder = ATTACK.replace("{", "{{").replace("}", "}}")
+    return gather.craft(f"{folder}shards/{{scatteritem}}/{file}")
 
 
 def run_checks(wildcards):
