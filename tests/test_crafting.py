@@ -234,3 +234,56 @@ def test_stages_write_what_they_judged_and_label_transfer(draws, model, tmp_path
     with evaluating(tiny.model(seed=9)) as other:
         said = scoring.predict(other, torch.from_numpy(examples)).tolist()
     assert [int(row["adversarial_prediction"]) for row in moved] == said
+
+
+def test_probabilities_given_as_logits_are_named(model, data):
+    def squashed(images):
+        return model(images).softmax(1)
+
+    made = _craft(squashed, _spec(), data)
+    assert {row["note"] for row in _ledger(squashed, _spec(), data, made)} == {books.PROBABILITIES}
+    assert {row["note"] for row in _ledger(model, _spec(), data, made)} == {""}
+
+
+def test_logits_that_are_no_numbers_name_the_images_place(model, data):
+    def broken(images):
+        logits = model(images).clone()
+        logits[(images == data[0][9]).flatten(1).all(1)] = torch.nan
+        return logits
+
+    with pytest.raises(GauntletError, match=r"logits at or near image 109 are not finite"):
+        _craft(broken, _spec(), data)
+
+
+def test_a_loss_that_needs_more_classes_ends_in_a_sentence(model, data):
+    points = [{"kind": "apgd_t", "norm": "linf", "eps": 0.1, "steps": 3}]
+    with pytest.raises(GauntletError, match="needs 4 classes or more; the model has 2: use margin"):
+        _craft(model, _spec() | {"points": points}, data)
+
+
+@pytest.mark.parametrize("kind", ["pgd", "pgd-l2"])
+def test_what_an_image_file_holds_is_judged_again(kind, model, data):
+    spec, (images, labels) = _spec(kind), data
+    made = _craft(model, spec, data)
+    rows = _ledger(model, spec, data, made)
+    success, stored = (_column(rows, name, int).bool() for name in ("success", "success_8bit"))
+    assert (stored <= success).all() and stored.any()
+    for block, point in enumerate(spec["points"]):
+        grid = threat.on_grid(made.examples[block], images, point["norm"], point["eps"])
+        fell = scoring.predict(model, grid) != labels
+        inside = threat.admissible(grid, images, point["norm"], point["eps"])
+        assert torch.equal(stored[block], success[block] & fell & inside)
+
+
+def test_a_nearest_example_serves_every_eps(model, data):
+    points = [{"kind": "fmn", "norm": "linf", "steps": 30, "eps": eps} for eps in (0.1, 0.2, 0.3)]
+    spec = _spec() | {"points": points}
+    made = _craft(model, spec, data)
+    rows = _ledger(model, spec, data, made)
+    success, far = _column(rows, "success", int), _column(rows, "linf")
+    assert (success[1:] >= success[:-1]).all() and success[2].sum() > 3
+    assert torch.equal(made.forwards[0], made.forwards[2])
+    for block, point in enumerate(points):
+        assert (far[block] <= point["eps"] * (1 + 1e-6)).all()
+    near = success[0].bool()
+    assert torch.equal(made.examples[0][near], made.examples[2][near])

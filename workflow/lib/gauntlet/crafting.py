@@ -116,13 +116,15 @@ def named(victims: Victims, ask: Callable):
     """
     try:
         return ask()
-    except ValueError as error:
-        raise GauntletError(f"The attack cannot be run on this model: {error}.") from error
     except NonFiniteLogits as error:
         place = int(victims.index[error.row])
         raise GauntletError(
             f"The model's logits at or near image {place} are not finite; allowed are numbers."
         ) from error
+    except GauntletError:
+        raise
+    except ValueError as error:
+        raise GauntletError(f"The attack cannot be run on this model: {error}.") from error
 
 
 def is_minimal(point: dict) -> bool:
