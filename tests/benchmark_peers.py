@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from tabulate import tabulate
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -284,9 +285,19 @@ def _print(title: str, rows: list[dict]) -> None:
 
 
 def _write(path: Path, rows: list[dict]) -> None:
+    """Add rows to a JSON file, and write all of it as Markdown beside."""
     known = json.loads(path.read_text()) if path.exists() else {"rows": []}
     machine = compute.describe() | {"python": platform.python_version(), "threads": 1}
-    io.write_json(path, {"machine": machine, "rows": known["rows"] + rows})
+    every = known["rows"] + rows
+    io.write_json(path, {"machine": machine, "rows": every})
+    columns = ("suite", "dataset", "defense", "n", "system", "batch", "seconds", "ratio")
+    columns += ("robust", "median_l2", "peak_rss_mb")
+    cells = [[str(row.get(name, "")) for name in columns] for row in every]
+    told = ", ".join(f"{key} {value}" for key, value in sorted(machine.items()))
+    note = "ratio: seconds of the fastest peer of the suite divided by the system's own"
+    text = tabulate(cells, columns, "pipe", disable_numparse=True)
+    page = f"# Attacks beside other libraries\n\n{text}\n\n{note}; {told}.\n"
+    path.with_suffix(".md").write_text(page)
 
 
 PGD = {"kind": "pgd", "steps": 40, "step": None}

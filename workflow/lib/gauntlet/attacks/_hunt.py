@@ -41,10 +41,7 @@ class Hunt:
         self._count(rows, self.forwards, self.lens.samples)
         self._count(rows, self.backwards, self.lens.samples)
         missed = logits.argmax(1) != self.labels[rows]
-        if self.lens.lower and bool(missed.any()):
-            missed = self._confirmed(rows, examples, missed)
-        self._offer(rows, examples, values, missed)
-        return gradient, values, missed
+        return gradient, values, self._weighed(rows, examples, values, missed)
 
     def judge(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
         """Give the float32 logits [M, K] and who is misclassified, and keep what is worth keeping.
@@ -68,12 +65,9 @@ class Hunt:
             return self.judge(rows, examples, objective)
         logits = self._looked(rows, examples, self.lens.scan)
         missed = logits.argmax(1) != self.labels[rows]
-        if bool(missed.any()):
-            missed = self._confirmed(rows, examples, missed)
         places = torch.arange(len(rows), device=rows.device)
         values = objective(logits, places) if objective else torch.full_like(logits[:, 0], -NEVER)
-        self._offer(rows, examples, values, missed)
-        return logits, missed
+        return logits, self._weighed(rows, examples, values, missed)
 
     def _looked(self, rows: Tensor, examples: Tensor, ask=None) -> Tensor:
         try:
@@ -83,13 +77,22 @@ class Hunt:
         self._count(rows, self.forwards)
         return logits
 
-    def _confirmed(self, rows: Tensor, examples: Tensor, missed: Tensor) -> Tensor:
-        """Ask float32 about those that a lower precision says have fallen."""
-        chosen = missed.nonzero().squeeze(1)
-        logits = self._looked(rows[chosen], examples[chosen])
-        confirmed = torch.zeros_like(missed)
-        confirmed[chosen] = logits.argmax(1) != self.labels[rows[chosen]]
-        return confirmed
+    def _weighed(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> Tensor:
+        """Keep what is worth keeping, and give who is misclassified.
+
+        Of those that a lower precision says have fallen, float32 is asked about the ones that would
+        be kept; the word on the others is that of the lower precision, and they are not kept.
+        """
+        if not self.lens.lower or not bool(missed.any()):
+            self._offer(rows, examples, values, missed)
+            return missed
+        asked = missed & self._better(rows, examples, values, missed)
+        chosen, sure = asked.nonzero().squeeze(1), torch.zeros_like(missed)
+        if len(chosen):
+            logits = self._looked(rows[chosen], examples[chosen])
+            sure[chosen] = logits.argmax(1) != self.labels[rows[chosen]]
+        self._offer(rows, examples, values, sure)
+        return torch.where(asked, sure, missed)
 
     def _count(self, rows: Tensor, counter: Tensor, times: int = 1) -> None:
         counter.index_add_(0, rows, torch.full_like(rows, times))

@@ -29,11 +29,11 @@ def article_cnn(
     hidden = hidden or default_hidden
     return nn.Sequential(
         nn.Conv2d(depth, first, 3, padding=1),
+        nn.MaxPool2d(2),  # before ReLU: the same function to the bit, on a quarter of the values
         nn.ReLU(),
-        nn.MaxPool2d(2),
         nn.Conv2d(first, second, 3, padding=1),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(second * (height // 4) * (width // 4), hidden),
         nn.ReLU(),
