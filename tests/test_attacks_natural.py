@@ -1,6 +1,7 @@
 """Corruptions and spatial changes: what happens to images without a ball."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from gauntlet.attacks._corruptions import CORRUPTIONS, corrupt
 from gauntlet.attacks._jpeg import compressed
 from gauntlet.attacks.corruptions import corruptions
 from gauntlet.attacks.spatial import _moved, spatial
+from gauntlet.schema import load_schema
 from gauntlet.streams import Streams
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 33, 47)]
@@ -88,6 +90,12 @@ def test_no_turn_and_no_shift_is_the_image():
     assert torch.equal(_moved(images, torch.zeros(6, 3)), images)
     still = spatial(_corner, images, _corner(images).argmax(1), streams=_streams(), grid=(1, 1, 1))
     assert torch.equal(still.images, images) and (still.felled_at == 0).all()
+
+
+def test_the_schema_names_every_corruption():
+    path = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+    settings = load_schema(str(path))["$defs"]["attack_corruptions"]["properties"]
+    assert settings["names"]["items"]["enum"] == list(CORRUPTIONS)
 
 
 def test_a_half_turn_is_exact_and_a_shift_moves_pixels():
