@@ -42,16 +42,15 @@ def main() -> None:
     parser.add_argument("--out", help="JSON file to add the rows to")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
     for defense in options.defenses:
-        model, images, labels = _victims(options, defense)
+        victims = _victims(options, defense)
         for suite in options.suites:
             if suite == "l2":
-                rows += _nearest_suite(options, defense, model, images, labels)
-                continue
-            rows += _suite(suite, options, defense, model, images, labels)
-    if options.out:
-        _write(Path(options.out), rows)
+                rows = _nearest_suite(options, defense, *victims)
+            else:
+                rows = _suite(suite, options, defense, *victims)
+            if options.out:
+                _write(Path(options.out), rows)
 
 
 def _victims(options, defense: str):
