@@ -125,8 +125,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(b"220 hello\r\n")
 
         def loop(self, content, start):
+            server.plan.insert(0, "loop")  # before the answer: the next request follows at once
             self.say(302, Location=self.path)
-            server.plan.insert(0, "loop")
 
         def to_file(self, content, start):
             self.say(302, Location="file:///etc/hostname")
