@@ -101,7 +101,10 @@ def _measured(system: System, model, images, labels, eps: float, batch: int) -> 
     fine = threat.admissible(examples, images, "linf", eps)
     loose = threat.distance(examples, images, "linf") <= eps + 1e-6  # peers round outwards
     fell = (judge(examples).argmax(1) != labels) & (fine | loose)
-    found = {"seconds": round(seconds, 2), "robust": round(float((right & ~fell).float().mean()), 4)}
+    found = {
+        "seconds": round(seconds, 2),
+        "robust": round(float((right & ~fell).float().mean()), 4),
+    }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return found | {"batch": batch, "outside": int((~fine).sum()), "peak_rss_mb": peak}
 
