@@ -9,12 +9,13 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, interpolate, pad
+from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 
 from gauntlet.attacks._jpeg import compressed
 from gauntlet.streams import Streams
 
 SIDE = 32  # pixels of the images for which sizes below are given
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))  # of motion: down, across
 
 
 def gaussian_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
@@ -42,10 +43,10 @@ def impulse_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 def gaussian_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
     """Blur with a bell."""
-    sigma = (0.4, 0.6, 0.8, 1.1, 1.5)[severity] * _scale(images)
+    sigma = max((0.4, 0.6, 0.8, 1.1, 1.5)[severity] * _scale(images), 0.4 + 0.1 * severity)
     reach = max(1, math.ceil(3 * sigma))
     line = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * sigma**2))
-    return _filtered(images, torch.outer(line, line))
+    return _filtered(_filtered(images, line[None, :]), line[:, None])
 
 
 def defocus_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
@@ -59,13 +60,16 @@ def defocus_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 def motion_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
     """Blur along one of four directions, the image's own."""
-    length = max(3, round((3, 4, 6, 8, 10)[severity] * _scale(images)) | 1)
-    eye = torch.eye(length)
-    across = torch.zeros(length, length)
-    across[length // 2] = 1.0
-    choices = [_filtered(images, line) for line in (across, across.T, eye, eye.flip(0))]
-    chosen = streams.integers(4, 1, 1, 1, device=images.device)
-    return sum(torch.where(chosen == i, choice, 0.0) for i, choice in enumerate(choices))
+    length = (3, 4, 6, 8, 10)[severity] * _scale(images)
+    reach = max(1, math.ceil((length - 1) / 2))
+    line = ((length + 1) / 2 - torch.arange(-reach, reach + 1).abs()).clamp(0, 1)
+    chosen = streams.integers(len(DIRECTIONS), device=images.device)
+    blurred = torch.empty_like(images)
+    for number, direction in enumerate(DIRECTIONS):
+        rows = (chosen == number).nonzero().squeeze(1)
+        if len(rows):
+            blurred[rows] = _dragged(images[rows], direction, line.tolist())
+    return blurred
 
 
 def zoom_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
@@ -94,10 +98,10 @@ def saturate(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 def pixelate(images: Tensor, severity: int, streams: Streams) -> Tensor:
     """Show the image with fewer pixels."""
-    share = (0.9, 0.7, 0.5, 0.33, 0.2)[severity]
+    share = (0.9, 0.5, 0.4, 0.3, 0.2)[severity]
     size = [max(1, round(share * side)) for side in images.shape[2:]]
     small = interpolate(images, size, mode="area")
-    return interpolate(small, images.shape[2:], mode="nearest")
+    return interpolate(small, images.shape[2:], mode="nearest-exact")
 
 
 def jpeg(images: Tensor, severity: int, streams: Streams) -> Tensor:
@@ -117,12 +121,13 @@ def fog(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 
 def stripe(images: Tensor, severity: int, streams: Streams) -> Tensor:
-    """Invert an upright stripe at a place of the image's own."""
+    """Invert an upright stripe at a place of the image's own; its last column may be partly so."""
     width = images.shape[3]
-    wide = max(1, round((0.06, 0.1, 0.14, 0.18, 0.24)[severity] * width))
-    first = streams.integers(width - wide + 1, 1, 1, 1, device=images.device)
+    wide = (0.06, 0.1, 0.14, 0.18, 0.24)[severity] * width
+    first = streams.integers(width - math.ceil(wide) + 1, 1, 1, 1, device=images.device)
     column = torch.arange(width, device=images.device)
-    return torch.where((column >= first) & (column < first + wide), 1 - images, images)
+    share = (first + wide - column).clamp(0, 1) * (column >= first)
+    return images + share * (1 - 2 * images)
 
 
 CORRUPTIONS = {
@@ -148,14 +153,29 @@ def _scale(images: Tensor) -> float:
 
 
 def _filtered(images: Tensor, kernel: Tensor) -> Tensor:
-    """Average with a kernel [K, K]; borders are repeated."""
-    channels, reach = images.shape[1], kernel.shape[0] // 2
+    """Average with a kernel [K, L] of odd sides; borders are repeated."""
+    channels, (down, across) = images.shape[1], (side // 2 for side in kernel.shape)
     weight = (kernel / kernel.sum()).to(images.device).expand(channels, 1, *kernel.shape)
-    return conv2d(pad(images, (reach,) * 4, mode="replicate"), weight, groups=channels)
+    wide = pad(images, (across, across, down, down), mode="replicate")
+    return conv2d(wide, weight, groups=channels)
+
+
+def _dragged(images: Tensor, direction: tuple[int, int], line: list[float]) -> Tensor:
+    """Average along a direction (down, across) with the weights of a line; borders are repeated.
+
+    A sum of moved images: a line is thin, and a square kernel would be zero almost everywhere.
+    """
+    (height, width), reach = images.shape[2:], len(line) // 2
+    wide, total = pad(images, (reach,) * 4, mode="replicate"), torch.zeros_like(images)
+    for place, weight in enumerate(line):
+        top, left = (reach + step * (place - reach) for step in direction)
+        total += weight / sum(line) * wide[:, :, top : top + height, left : left + width]
+    return total
 
 
 def _zoomed(images: Tensor, zoom: float) -> Tensor:
-    height, width = images.shape[2:]
-    grown = interpolate(images, scale_factor=zoom, mode="bilinear", align_corners=False)
-    top, left = (grown.shape[2] - height) // 2, (grown.shape[3] - width) // 2
-    return grown[:, :, top : top + height, left : left + width]
+    """Enlarge around the middle, by any factor: the image's sides need not grow by whole pixels."""
+    shrink = torch.eye(2, 3, device=images.device) / zoom
+    shape = list(images.shape)
+    places = affine_grid(shrink.expand(shape[0], -1, -1), shape, align_corners=False)
+    return grid_sample(images, places, "bilinear", "border", align_corners=False)

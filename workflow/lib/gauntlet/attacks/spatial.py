@@ -55,17 +55,19 @@ def _poses(rotation: float, shift: float, grid: tuple[int, int, int]) -> Tensor:
 
 
 def _axis(far: float, count: int) -> Tensor:
-    return torch.linspace(-far, far, count | 1) if far and count > 1 else torch.zeros(1)
+    half = count // 2
+    return torch.arange(-half, half + 1) / max(half, 1) * far  # exactly 0 in the middle
 
 
 def _moved(images: Tensor, poses: Tensor) -> Tensor:
     """Turn images [M, C, H, W] by poses [M, 3] around their middle, then shift them."""
     height, width = images.shape[2:]
     sine, cosine = poses[:, 0].sin(), poses[:, 0].cos()
-    down, across = -2 * poses[:, 1], -2 * poses[:, 2]
-    first = torch.stack([cosine, -sine * height / width, across], 1)
-    second = torch.stack([sine * width / height, cosine, down], 1)
-    places = affine_grid(torch.stack([first, second], 1), list(images.shape), align_corners=False)
+    first = torch.stack([cosine, -sine * height / width], 1)
+    second = torch.stack([sine * width / height, cosine], 1)
+    turn, shift = torch.stack([first, second], 1), 2 * poses[:, [2, 1], None]
+    whence = torch.cat([turn, -turn @ shift], 2)  # a place of the result, unshifted, turned back
+    places = affine_grid(whence, list(images.shape), align_corners=False)
     turned = grid_sample(images, places, mode="bilinear", align_corners=False)
     still = (poses == 0).all(1).view(-1, 1, 1, 1)
     return torch.where(still, images, turned).clamp(0, 1)
