@@ -1,17 +1,21 @@
 """The attack of Carlini and Wagner: nearest l2 examples by Adam and a search over its weight."""
 
+from math import cos, pi
+
 import torch
 from torch import Tensor
 
 from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import others, picked
+from gauntlet.attacks._losses import margin
 from gauntlet.streams import Streams
 from gauntlet.threat import Attempt
 
-FIRST_WEIGHT, MOST_WEIGHT = 1e-1, 1e10
+LEAST_FIRST, MOST_FIRST, MOST_WEIGHT = 1e-6, 1e6, 1e10
+FACTOR = 10  # between weights until one fails and one succeeds
+LAST = 0.01  # share of the learning rate that is left at the end
 STRETCH = 0.95  # of tanh: 0 and 1 lie where it still has a slope
-BETAS, SMALL = (0.9, 0.999), 1e-8
-PATIENCE = 10  # a tenth of the steps without gain ends a run
+BETAS, SMALL, TINY = (0.9, 0.999), 1e-8, 1e-12
+PATIENCE = 4  # a quarter of the steps without gain ends a run; the last, small ones gain most
 
 
 def cw(
@@ -23,7 +27,7 @@ def cw(
     norm: str = "l2",
     steps: int = 200,
     search_steps: int = 9,
-    learning_rate: float = 0.01,
+    learning_rate: float = 0.03,
     confidence: float = 0.0,
 ) -> Attempt:
     """Minimise squared distance plus a weight times the margin that is left, per image.
@@ -31,8 +35,10 @@ def cw(
     Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
     images [N, C, H, W] float32 in [0, 1], labels [N] int64; norm l2 only; `confidence` in logits.
     The weight of each image is found by bisection. Departures: 200 steps for each weight, not
-    10,000; the first weight is 0.1; tanh is stretched beyond [0, 1] and cut, so that black and
-    white pixels can move; an image whose objective stops to fall ends its run for itself.
+    10,000, at a learning rate that falls along a cosine; the first weight is the one that a linear
+    model asks for, so that the scale of logits does not matter; tanh is stretched beyond [0, 1] and
+    cut, so that black and white pixels can move; an image whose objective stops to fall ends its
+    run for itself.
     Raises ValueError for another norm, steps or search_steps below 1, a learning_rate that is not
     above 0, or a negative confidence.
     """
@@ -44,15 +50,26 @@ def cw(
             f"{learning_rate} (above 0) and confidence is {confidence} (0 or more)"
         )
     hunt = NearestHunt(model, images, labels, norm)
-    weight = torch.full_like(hunt.value, FIRST_WEIGHT)
+    weight = _first_weight(hunt)
     low, high = torch.zeros_like(weight), torch.full_like(weight, MOST_WEIGHT)
     for _ in range(search_steps):
         fell = _minimise(hunt, weight, steps, learning_rate, confidence)
         high = torch.where(fell, torch.minimum(high, weight), high)
         low = torch.where(fell, low, torch.maximum(low, weight))
-        bracketed = high < MOST_WEIGHT
-        weight = torch.where(bracketed, (low + high) / 2, (weight * 10).clamp(max=MOST_WEIGHT))
+        between = torch.where(low > 0, (low * high).sqrt(), high / FACTOR)
+        grown = (low * FACTOR).clamp(max=MOST_WEIGHT)
+        weight = torch.where(high < MOST_WEIGHT, between, grown)
     return hunt.attempt()
+
+
+def _first_weight(hunt: NearestHunt) -> Tensor:
+    """Give the weight at which a linear model's nearest example costs least: [N]."""
+    rows, labels = torch.arange(len(hunt.images), device=hunt.images.device), hunt.labels
+    gradient, value, _ = hunt.climb(
+        rows, hunt.images, lambda logits, places: margin(logits, labels[places])
+    )
+    steep = gradient.flatten(1).square().sum(1).clamp(min=TINY)
+    return (-2 * value / steep).clamp(LEAST_FIRST, MOST_FIRST)
 
 
 def _minimise(hunt: NearestHunt, weight: Tensor, steps: int, rate: float, confidence: float):
@@ -71,7 +88,8 @@ def _minimise(hunt: NearestHunt, weight: Tensor, steps: int, rate: float, confid
         mean = BETAS[0] * mean + (1 - BETAS[0]) * slope
         spread = BETAS[1] * spread + (1 - BETAS[1]) * slope.square()
         size = (spread / (1 - BETAS[1] ** number)).sqrt() + SMALL
-        place = place - rate * mean / (1 - BETAS[0] ** number) / size
+        pace = rate * (LAST + (1 - LAST) * (1 + cos(pi * number / steps)) / 2)
+        place = place - pace * mean / (1 - BETAS[0] ** number) / size
         if number % max(steps // PATIENCE, 1) == 0:
             gains = (cost < 0.9999 * least).nonzero().squeeze(1)
             least, rows = cost[gains], rows[gains]
@@ -86,8 +104,7 @@ def _slope(hunt: NearestHunt, rows, examples, weight, confidence: float):
     labels = hunt.labels[rows]
 
     def objective(logits: Tensor, places: Tensor) -> Tensor:
-        truth = labels[places]
-        gap = picked(logits, truth) - others(logits, truth).amax(1) + confidence
+        gap = confidence - margin(logits, labels[places])
         return weight[places] * gap.clamp(min=0)
 
     gradient, values, missed = hunt.climb(rows, examples, objective)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import ce
+from gauntlet.attacks._losses import ce, margin, others, picked
+from gauntlet.lens import Objective
 from gauntlet.streams import Streams
 from gauntlet.threat import Attempt, per_image
 
@@ -15,6 +16,9 @@ RADIUS = 1.0  # of the first sphere
 HASTE = 0.3  # gamma until an image has seen a success and a failure: the scale is found soon
 CALM = 0.02  # share of gamma that is left at the end
 TINY = 1e-12
+EARLY = 0.5  # share of the steps that climb the cross-entropy
+GAP = 10.0  # from the label's logit to the mean of the others, as the cross-entropy sees them
+LEAST_GAP = 1e-6
 
 
 def ddn(
@@ -27,13 +31,15 @@ def ddn(
     steps: int = 100,
     gamma: float = 0.05,
 ) -> Attempt:
-    """Climb the cross-entropy on a sphere that shrinks after a success and grows after a failure.
+    """Climb a loss on a sphere that shrinks after a success and grows after a failure.
 
     Source: Rony et al. 2019, "Decoupling Direction and Norm for Efficient Gradient-Based L2
     Adversarial Attacks and Defenses". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
-    int64; norm l2 only; all images take all steps. Departures: the radius changes by 0.3 until
-    an image has seen a success and a failure, then `gamma` falls along a cosine, so that the last
-    spheres lie close together; examples are not rounded to 8 bits.
+    int64; norm l2 only; all images take all steps. Departures: the cross-entropy is that of logits
+    scaled so that an image's clean ones lie 10 apart, and the second half of the steps climbs the
+    margin, so that neither the scale of logits nor a mixture of classes keeps it from the boundary;
+    the radius changes by 0.3 until an image has seen a success and a failure, then `gamma` falls
+    along a cosine, so that the last spheres lie close together; examples are not rounded to 8 bits.
     Raises ValueError for another norm, steps below 1 or a gamma outside 0 to 1.
     """
     if norm != "l2":
@@ -42,11 +48,10 @@ def ddn(
         raise ValueError(f"steps is {steps} (1 or more) and gamma is {gamma} (above 0, below 1)")
     hunt = NearestHunt(model, images, labels, norm)
     rows, examples = torch.arange(len(images), device=images.device), images
+    early, late = _losses(hunt, rows)
     radius, failed = torch.full_like(hunt.value, RADIUS), torch.zeros_like(hunt.fell)
     for number in range(steps):
-        gradient, _, missed = hunt.climb(
-            rows, examples, lambda logits, places: ce(logits, labels[places])
-        )
+        gradient, _, missed = hunt.climb(rows, examples, early if number < EARLY * steps else late)
         left = (1 + cos(pi * number / steps)) / 2
         failed |= ~missed & (number > 0)
         calm = gamma * (CALM + (1 - CALM) * left)
@@ -59,6 +64,22 @@ def ddn(
         examples = (images + delta * per_image(radius / length)).clamp(0, 1)
     hunt.judge(rows, examples)
     return hunt.attempt()
+
+
+def _losses(hunt: NearestHunt, rows: Tensor) -> tuple[Objective, Objective]:
+    """Give what the early steps climb, which sees all classes, and the late ones, which see two."""
+    labels = hunt.labels
+    clean, _ = hunt.judge(rows, hunt.images)
+    rivals = others(clean, labels).nan_to_num(neginf=0).sum(1) / (clean.shape[1] - 1)
+    sharp = GAP / (picked(clean, labels) - rivals).clamp(min=LEAST_GAP)
+
+    def early(logits: Tensor, places: Tensor) -> Tensor:
+        return ce(logits * sharp[places, None], labels[places])
+
+    def late(logits: Tensor, places: Tensor) -> Tensor:
+        return margin(logits, labels[places])
+
+    return early, late
 
 
 def _direction(gradient: Tensor, streams: Streams) -> Tensor:

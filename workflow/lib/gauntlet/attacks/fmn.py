@@ -14,6 +14,7 @@ from gauntlet.threat import NORMS, Attempt, per_image
 DUALS = {"linf": 1, "l2": 2, "l1": float("inf")}
 STEP, LAST_STEP = 1.0, 0.01
 CHANGE, LAST_CHANGE = 0.05, 0.001  # share by which a radius changes at each step
+LEAST = 1e-4  # radius of an image that lies on a boundary
 TINY = 1e-12
 
 
@@ -33,7 +34,8 @@ def fmn(
     Constraints". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; norms linf, l2,
     l1; all images take all steps. The first run starts at the image, further ones at random points
     of the ball of the distance found so far. Departures: box and ball are met together, not in
-    turn; the guessed radius goes a little beyond the linear model's boundary.
+    turn; the guessed radius goes a little beyond the linear model's boundary, and always grows
+    until an example is found.
     Raises ValueError for an unknown norm, or steps or restarts below 1.
     """
     if norm not in NORMS:
@@ -69,11 +71,15 @@ def _run(hunt: NearestHunt, examples: Tensor, steps: int) -> None:
 
 
 def _next_radius(hunt, examples, gradient, values, missed, radius, change: float) -> Tensor:
-    """Guess a radius by the linear model until one succeeds; then shrink or grow it."""
+    """Guess a radius by the linear model until one succeeds; then shrink or grow it.
+
+    Guesses alone can come ever closer to a boundary and end on it, in a tie that the label wins.
+    """
     rows = torch.arange(len(radius), device=radius.device)
     slope = torch.linalg.vector_norm(gradient.flatten(1), DUALS[hunt.norm], dim=1)
     guess = hunt.measure(rows, examples) + values.abs() / slope.clamp(min=TINY) * (1 + change)
     largest = hunt.images[0].numel()  # no distance in [0, 1] is longer
-    grown = torch.where(hunt.fell, radius * (1 + change), guess)
+    longer = (radius * (1 + change)).nan_to_num(posinf=LEAST)
+    grown = torch.where(hunt.fell, longer, torch.maximum(guess, longer))
     smaller = torch.minimum(radius * (1 - change), hunt.distance())
     return torch.where(missed, smaller, grown).nan_to_num(posinf=largest).clamp(max=largest)
