@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.errors import GauntletError
+from gauntlet.narrow import NarrowConvolutions
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 GRAIN = 8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
@@ -102,7 +103,7 @@ class Lens:
 
     def _forward(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         leaf = _padded(images, rows).requires_grad_(True)
-        with torch.enable_grad():
+        with torch.enable_grad(), NarrowConvolutions():
             return leaf, self.model(leaf)[: len(rows)].float()
 
 
