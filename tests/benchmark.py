@@ -88,6 +88,7 @@ def _loader_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
 def _our_epoch(images: torch.Tensor, labels: torch.Tensor, precision: str) -> float:
     from gauntlet import training
     from gauntlet.optimizers import make_optimizer
+    from gauntlet.stepping import Step
 
     settings = {"epochs": 1, "batch": BATCH, "optimizer": "adam", "learning_rate": 0.001}
     settings |= {
@@ -100,7 +101,7 @@ def _our_epoch(images: torch.Tensor, labels: torch.Tensor, precision: str) -> fl
     settings |= {"precision": precision, "validation_attack": PGD}
     spec = {"defense": {"kind": "standard"}, "training": settings, "seed": 0, "batch": 256}
     model = _network().to(memory_format=torch.channels_last)
-    optimizer, step = make_optimizer(model, settings), training._Step(model, spec)
+    optimizer, step = make_optimizer(model, settings), Step(model, spec)
     start = time.perf_counter()
     part = training.Part(images.float() / 255, labels)
     training._epoch(model, model, optimizer, step, spec, 1, part, None, training.Outcome())

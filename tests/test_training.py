@@ -9,6 +9,7 @@ from gauntlet import io, training
 from gauntlet.optimizers import SCHEDULES, average_into, make_optimizer, set_learning_rate
 from gauntlet.plugins import load
 from gauntlet.seeding import generator
+from gauntlet.stepping import Step
 from train_model import train_model
 
 
@@ -24,7 +25,7 @@ def _fit(spec, settings=tiny.CNN, train=None, crafted=None, watch=None):
 
 
 def _loss(defense, model, part, seed=0):
-    step = training._Step(model, tiny.spec(defense))
+    step = Step(model, tiny.spec(defense))
     crafted = part.images.flip(2)
     return float(step(part.images, part.labels, crafted, generator(seed, "loss"), 1.0).detach())
 
@@ -216,7 +217,7 @@ def test_static_pairs_each_image_with_its_own_example():
 
 
 def test_a_ramp_lets_the_attack_inside_grow():
-    step, part = training._Step(tiny.model(), tiny.spec("adversarial", ramp=0.5)), tiny.part(16)
+    step, part = Step(tiny.model(), tiny.spec("adversarial", ramp=0.5)), tiny.part(16)
     moved = [
         float(
             (step._attacked(generator(0, "x"), done)(part.images, part.labels) - part.images)

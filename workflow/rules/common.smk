@@ -49,7 +49,10 @@ try:
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
-os.environ.update(GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]))
+os.environ.update(
+    GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),
+    GAUNTLET_CHECKPOINT_MINUTES=str(SETTINGS["compute"]["checkpoint_minutes"]),
+)
 GPUS = int(spec.device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all
 THREADS = SETTINGS["compute"]["threads"]
 WORKER = []

@@ -3,11 +3,13 @@
 from gauntlet.job import run
 
 
-def train_model(images, labels, meta, split, start, crafted, best, last, history, record, *, spec):
+def train_model(
+    images, labels, meta, split, start, crafted, best, last, history, record, *, spec, keep=None
+):
     """Write the best and the last weights, the history by epoch and a record of the choice.
 
     `start` is the weights file to begin from, or []; `crafted` the examples of a defense that
-    trains on files, or [].
+    trains on files, or []. An interrupted training goes on from its checkpoint in `keep`.
     """
     from pathlib import Path
 
@@ -29,7 +31,7 @@ def train_model(images, labels, meta, split, start, crafted, best, last, history
     rescue = Path(best).with_name("last_good.pt")
     rescue.unlink(missing_ok=True)
     try:
-        outcome = training.fit(model, spec, parts["train"], parts["validation"], examples)
+        outcome = training.fit(model, spec, parts["train"], parts["validation"], examples, keep)
     except NonFiniteLoss as error:
         if error.outcome.best:
             io.save_state(error.outcome.best, rescue)

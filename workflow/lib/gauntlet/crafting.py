@@ -233,5 +233,10 @@ def _resumed(keep: Path | None, number: int, victims: Victims) -> Crafted | None
     path = None if keep is None else keep / f"pool{number:05d}.pt"
     if path is None or not path.exists():
         return None
+    try:
+        found = Crafted(**io.load_state(path))
+    except (GauntletError, TypeError):
+        logger.warning("%s is damaged; its images are attacked anew", path)
+        return None
     logger.info("goes on after pool %d of an interrupted run", number)
-    return Crafted(**io.load_state(path))
+    return found

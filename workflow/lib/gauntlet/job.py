@@ -13,7 +13,6 @@ import os
 import platform
 import resource
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -21,7 +20,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from gauntlet import warm
+from gauntlet import stopping, warm
 from gauntlet.errors import GauntletError
 
 logger = logging.getLogger("gauntlet")
@@ -56,7 +55,7 @@ def _task(stage: Callable, snakemake) -> dict:
 
 def perform(stage: Callable, task: dict) -> int:
     """Do the task in this process: log, temporary outputs, provenance. Gives an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    stopping.end_on_signals()
     handler = _log_to(task["log"])
     finals = {name: path for name, path in task["outputs"].items() if name != "provenance"}
     partials = {name: str(partial_name(path)) for name, path in finals.items()}
@@ -208,7 +207,3 @@ def _plain(value):
 
 def _paths(value) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
-
-
-def _terminate(signum, frame) -> None:
-    raise SystemExit(128 + signum)

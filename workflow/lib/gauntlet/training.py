@@ -1,10 +1,10 @@
 """Training: one loop for every defense; validation each epoch chooses the checkpoint."""
 
 import copy
-import inspect
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,16 @@ from torch import Tensor, nn
 from gauntlet import augment, scoring
 from gauntlet.attacks import bind
 from gauntlet.attacks.fgsm import fgsm
+from gauntlet.checkpoints import Checkpoints
 from gauntlet.collapse import find_collapse
 from gauntlet.errors import GauntletError
 from gauntlet.lens import Lens
 from gauntlet.models import evaluating
 from gauntlet.optimizers import average_into, make_optimizer, set_learning_rate
-from gauntlet.plugins import load
 from gauntlet.progress import Progress
-from gauntlet.seeding import generator
+from gauntlet.seeding import generator, seed_for
+from gauntlet.stepping import Step
+from gauntlet.stopping import Stop
 from gauntlet.streams import Streams
 
 logger = logging.getLogger(__name__)
@@ -45,27 +47,62 @@ class Outcome:
 
 
 def fit(
-    model: nn.Module, spec: dict, train: Part, validation: Part, crafted: Tensor | None = None
+    model: nn.Module,
+    spec: dict,
+    train: Part,
+    validation: Part,
+    crafted: Tensor | None = None,
+    keep: Path | None = None,
 ) -> Outcome:
     """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
 
     `crafted` [N, C, H, W] are examples of the training images, in their order. Each epoch
     measures clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
-    accuracy, ties go to the higher clean accuracy, then to the earlier epoch. Raises
-    NonFiniteLoss if the loss stops being a number.
+    accuracy, ties go to the higher clean accuracy, then to the earlier epoch. A checkpoint in the
+    folder `keep` lets an interrupted training go on, to the same bytes. Raises NonFiniteLoss if
+    the loss stops being a number, Stopped after saving if a signal asks to stop.
     """
     outcome, training = Outcome(), spec["training"]
-    optimizer, step = make_optimizer(model, training), _Step(model, spec)
+    optimizer, step = make_optimizer(model, training), Step(model, spec)
     average = copy.deepcopy(model) if training["ema"] else model
-    progress = Progress("epoch", training["epochs"])
-    for epoch in range(1, training["epochs"] + 1):
-        row = {"epoch": epoch}
-        row |= _epoch(model, average, optimizer, step, spec, epoch, train, crafted, outcome)
-        row |= _validate(average, spec, epoch, validation)
-        _keep(outcome, row, average)
-        progress.done(epoch, _summary(row))
+    saved = Checkpoints(keep, {"model": model, "average": average, "optimizer": optimizer})
+    begin, within = _begin(saved, outcome)
+    progress = Progress("epoch", training["epochs"], done=begin - 1)
+    with Stop() as stop:
+        for epoch in range(begin, training["epochs"] + 1):
+            save = partial(_save, saved, stop, outcome)
+            row = {"epoch": epoch}
+            row |= _epoch(
+                model, average, optimizer, step, spec, epoch, train, crafted, outcome, within, save
+            )
+            row |= _validate(average, spec, epoch, validation)
+            _keep(outcome, row, average)
+            progress.done(epoch, _summary(row))
+            save(epoch + 1, None)
+            within = None
     _watch_collapse(outcome, spec["defense"])
     return outcome
+
+
+def _begin(saved: Checkpoints, outcome: Outcome) -> tuple[int, dict | None]:
+    """Give the epoch to begin with, and where in it, as the checkpoint says if there is one."""
+    loop = saved.load()
+    if loop is None:
+        return 1, None
+    for name, value in loop["outcome"].items():
+        setattr(outcome, name, value)
+    logger.info("goes on in epoch %d of an interrupted training", loop["epoch"])
+    return loop["epoch"], loop["within"]
+
+
+def _save(saved: Checkpoints, stop: Stop, outcome: Outcome, epoch: int, within: dict | None):
+    """Save after an epoch, when some time has passed, and before a stop that was asked for."""
+    asked = bool(stop)  # a signal that comes while this is saved waits for the next batch
+    if within is None or asked or saved.due():
+        saved.save({"epoch": epoch, "within": within, "outcome": vars(outcome)})
+    if asked:
+        logger.warning("asked to stop in epoch %d; what is trained is saved", epoch)
+        stop.end()
 
 
 def choice_record(spec: dict, outcome: Outcome) -> dict:
@@ -98,52 +135,27 @@ class NonFiniteLoss(GauntletError):
         self.outcome = outcome
 
 
-class _Step:
-    """One defense's loss of one batch, with the attack and precision that it asks for."""
+def _epoch(
+    model, average, optimizer, step, spec, epoch, train: Part, crafted, outcome, within, save
+) -> dict:
+    """Update on every training image once; the last batch may be smaller or one larger.
 
-    def __init__(self, model: nn.Module, spec: dict):
-        settings = dict(spec["defense"])
-        self.model, self.precision = model, spec["training"]["precision"]
-        self.ramp, self.batch = spec["training"]["ramp"], spec["training"]["batch"]
-        self.loss = load("defenses", settings.pop("kind"))
-        self.inner = settings.pop("attack", None)
-        self.settings = settings
-        self.wants = inspect.signature(self.loss).parameters
-
-    def __call__(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
-        """Give the loss of a batch when the share `done` of the training is over."""
-        extra = {"attack": self._attacked(stream, done)} if "attack" in self.wants else {}
-        extra |= {"crafted": crafted} if "crafted" in self.wants else {}
-        with self._autocast(images):
-            return self.loss(self.model, images, labels, generator=stream, **extra, **self.settings)
-
-    def _attacked(self, stream, done: float) -> Callable[[Tensor, Tensor], Tensor]:
-        size = min(1.0, done / self.ramp) if self.ramp else 1.0
-        lengths = {key: self.inner[key] * size for key in ("eps", "step") if key in self.inner}
-        chosen = bind(self.inner | lengths)
-        lens = Lens(self.model, self.batch)
-
-        def attack(images: Tensor, labels: Tensor) -> Tensor:
-            streams = Streams.from_generator(stream, len(images))
-            with evaluating(self.model):
-                return chosen(lens, images, labels, streams=streams, early_stop=False).images
-
-        return attack
-
-    def _autocast(self, images: Tensor):
-        lower = self.precision == "bfloat16"
-        return torch.autocast(images.device.type, torch.bfloat16, enabled=lower)
-
-
-def _epoch(model, average, optimizer, step, spec, epoch, train: Part, crafted, outcome) -> dict:
-    """Update on every training image once; the last batch may be smaller or one larger."""
+    `within` says where an interrupted epoch goes on: batches done, their loss, the stream's state.
+    """
     training, count = spec["training"], len(train.labels)
     stream = generator(spec["seed"], "train", epoch)
     order = torch.randperm(count, generator=stream).to(train.labels.device)
     change = getattr(augment, training["augment"])
     model.train()
-    total = torch.zeros((), device=train.labels.device)
+    total, first, rate = torch.zeros((), device=train.labels.device), 0, None
+    if within:
+        stream.set_state(within["stream"])
+        total, first, rate = within["total"].to(total.device), within["batches"], within["rate"]
+    else:
+        torch.manual_seed(seed_for(spec["seed"], "layers", epoch))  # dropout draws from it
     for number, rows in enumerate(_batches(order, training["batch"])):
+        if number < first:
+            continue
         done = (epoch - 1 + number * training["batch"] / count) / training["epochs"]
         rate = set_learning_rate(optimizer, training, done)
         images = change(train.images[rows], stream)
@@ -157,6 +169,8 @@ def _epoch(model, average, optimizer, step, spec, epoch, train: Part, crafted, o
         if training["ema"]:
             average_into(average, model, training["ema"])
         total += loss.detach() * len(rows)
+        here = {"batches": number + 1, "total": total, "rate": rate, "stream": stream.get_state()}
+        save(epoch, here)
     return {"learning_rate": rate, "train_loss": round(float(total) / count, 6)}
 
 

@@ -1,0 +1,50 @@
+"""One defense's loss of one batch."""
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gauntlet.attacks import bind
+from gauntlet.lens import Lens
+from gauntlet.models import evaluating
+from gauntlet.plugins import load
+from gauntlet.streams import Streams
+
+
+class Step:
+    """One defense's loss of one batch, with the attack and precision that it asks for."""
+
+    def __init__(self, model: nn.Module, spec: dict):
+        settings = dict(spec["defense"])
+        self.model, self.precision = model, spec["training"]["precision"]
+        self.ramp, self.batch = spec["training"]["ramp"], spec["training"]["batch"]
+        self.loss = load("defenses", settings.pop("kind"))
+        self.inner = settings.pop("attack", None)
+        self.settings = settings
+        self.wants = inspect.signature(self.loss).parameters
+
+    def __call__(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
+        """Give the loss of a batch when the share `done` of the training is over."""
+        extra = {"attack": self._attacked(stream, done)} if "attack" in self.wants else {}
+        extra |= {"crafted": crafted} if "crafted" in self.wants else {}
+        with self._autocast(images):
+            return self.loss(self.model, images, labels, generator=stream, **extra, **self.settings)
+
+    def _attacked(self, stream, done: float) -> Callable[[Tensor, Tensor], Tensor]:
+        size = min(1.0, done / self.ramp) if self.ramp else 1.0
+        lengths = {key: self.inner[key] * size for key in ("eps", "step") if key in self.inner}
+        chosen = bind(self.inner | lengths)
+        lens = Lens(self.model, self.batch)
+
+        def attack(images: Tensor, labels: Tensor) -> Tensor:
+            streams = Streams.from_generator(stream, len(images))
+            with evaluating(self.model):
+                return chosen(lens, images, labels, streams=streams, early_stop=False).images
+
+        return attack
+
+    def _autocast(self, images: Tensor):
+        lower = self.precision == "bfloat16"
+        return torch.autocast(images.device.type, torch.bfloat16, enabled=lower)
