@@ -10,7 +10,7 @@ from gauntlet import fingerprint
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow" / "lib" / "gauntlet"
 SCRIPTS = ROOT / "workflow" / "scripts"
-FAMILIES = {"attacks", "defenses", "models", "data"}
+FAMILIES = {"attacks", "certify", "defenses", "models", "data"}
 # What a plug-in may import from this package, besides private helpers of its own family.
 PLUGIN_MAY = {"gauntlet.threat", "gauntlet.seeding", "gauntlet.io"}
 PLUGIN_MAY |= {"gauntlet.errors", "gauntlet.progress"}

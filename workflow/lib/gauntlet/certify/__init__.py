@@ -1,0 +1,38 @@
+"""Certificates, one plug-in file each: `gauntlet/certify/<kind>.py` holds the function `<kind>`.
+
+Beside it stand NORMS, the norms that it knows, and DETERMINISTIC: whether it speaks of the model
+itself, or of a classifier that is built from the model (randomised smoothing).
+"""
+
+import inspect
+import sys
+
+from torch import Tensor
+
+from gauntlet.certify._certificate import Certificate
+from gauntlet.errors import GauntletError
+from gauntlet.plugins import load
+from gauntlet.streams import Streams
+
+
+def certify(model, images: Tensor, labels: Tensor, point: dict, streams: Streams) -> Certificate:
+    """Prove what one kind can about images [N, C, H, W] in [0, 1] with labels [N].
+
+    `point` is `{"kind": ..., "norm": ..., "eps": ..., **settings}`; `streams` are used by kinds
+    that draw. Raises GauntletError for a norm that the kind does not know.
+    """
+    settings = {key: value for key, value in point.items() if key != "kind"}
+    function = load("certify", point["kind"])
+    if settings["norm"] not in sys.modules[function.__module__].NORMS:
+        known = ", ".join(sys.modules[function.__module__].NORMS)
+        raise GauntletError(
+            f"norm is {settings['norm']!r}, which {point['kind']} cannot certify; allowed: {known}."
+        )
+    if "streams" in inspect.signature(function).parameters:
+        settings["streams"] = streams
+    return function(model, images, labels, **settings)
+
+
+def deterministic(kind: str) -> bool:
+    """Tell whether a kind speaks of the model itself."""
+    return sys.modules[load("certify", kind).__module__].DETERMINISTIC
