@@ -1,0 +1,77 @@
+"""CROWN: linear bounds of the margins, propagated from the logits back to the image."""
+
+import torch
+from torch import Tensor
+
+from gauntlet.certify._alpha import improved_margins
+from gauntlet.certify._ball import Region
+from gauntlet.certify._bounds import Bounds, bound
+from gauntlet.certify._certificate import Certificate
+from gauntlet.certify._margins import linear_margins
+from gauntlet.certify._relaxed import SLOPES
+from gauntlet.certify._search import prove
+from gauntlet.errors import GauntletError
+
+NORMS = ("linf", "l2", "l1")
+DETERMINISTIC = True
+
+
+def crown(
+    model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    norm: str = "linf",
+    eps: float,
+    slopes: str = "adaptive",
+    intermediate: str = "crown",
+    steps: int = 20,
+    learning_rate: float = 0.1,
+    radius: bool = False,
+    ceiling: float | None = None,
+    batch: int = 16,
+    chunk: int = 0,
+    generator: torch.Generator | None = None,
+) -> Certificate:
+    """Bound the margins by linear functions of the image over the region of an attack.
+
+    Sources: Zhang et al. 2018, "Efficient Neural Network Robustness Certification with General
+    Activation Functions"; slopes `fast_lin` as in Weng et al. 2018, the bounds of Wong & Kolter
+    2018; `alpha` improves the lower slopes by `steps` of projected gradient (Xu et al. 2021, "Fast
+    and Complete: Enabling Complete Verification with Massively Parallel Incomplete Verifiers").
+    Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `ceiling` in the
+    images' unit. Images that hold with inner layers bounded by intervals are done; for the others
+    the neurons that are left undecided are bounded by CROWN too (`intermediate: crown`), `chunk`
+    of them at a time (0: as memory allows). Departure: regions are cut to [0, 1].
+    Raises GauntletError for a layer that it does not know, or settings out of range.
+    """
+    _require(slopes, intermediate, steps, learning_rate)
+
+    def margins(nodes, area: Region, truth: Tensor) -> Tensor:
+        found = _margins(bound(nodes, area, slopes=slopes, refine=False), truth)
+        left = (found.amin(1) <= 0).nonzero().squeeze(1)
+        if intermediate == "crown" and len(left):
+            tight = bound(nodes, area.select(left), slopes=slopes, refine=True, chunk=chunk)
+            found[left] = torch.maximum(found[left], _margins(tight, truth[left]))
+        return found
+
+    def _margins(bounds: Bounds, truth: Tensor) -> Tensor:
+        plain = linear_margins(bounds, truth)
+        if slopes != "alpha":
+            return plain
+        return improved_margins(bounds, truth, plain, steps, learning_rate)
+
+    asked = {"norm": norm, "eps": eps, "radius": radius, "ceiling": ceiling, "batch": batch}
+    with torch.no_grad():
+        return prove(model, images, labels, margins, **asked)
+
+
+def _require(slopes: str, intermediate: str, steps: int, learning_rate: float) -> None:
+    if slopes not in SLOPES:
+        raise GauntletError(f"slopes is {slopes!r}; allowed are {', '.join(SLOPES)}.")
+    if intermediate not in ("crown", "ibp"):
+        raise GauntletError(f"intermediate is {intermediate!r}; allowed are crown, ibp.")
+    if steps < 1 or not learning_rate > 0:
+        raise GauntletError(
+            f"steps is {steps} (1 or more) and learning_rate is {learning_rate} (above 0)."
+        )
