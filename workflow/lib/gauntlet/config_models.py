@@ -16,7 +16,7 @@ WEB = ("http://", "https://")
 MADE = "results/"  # weights below it are made by the workflow itself
 # How images become what an external network takes.
 INPUT = ("input_range", "mean", "std", "channel_order", "input_size")
-EXTERNAL = ("sha256", *INPUT, "expected_clean_accuracy")
+EXTERNAL = ("sha256", *INPUT, "expected_clean_accuracy", "gradients")
 GRADIENT_FREE = ("corruptions", "gaussian_noise", "hopskipjump", "spatial", "spsa", "square")
 TEN = 10  # classes of every source of known shape
 SHAPES = {

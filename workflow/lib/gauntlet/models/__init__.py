@@ -6,12 +6,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from gauntlet.errors import GauntletError
 from gauntlet.models._frames import FlipChannels, Resize
 from gauntlet.plugins import load
 
 STEADY = 1e-3  # standard deviation, in the images' unit
 # Settings that are no argument of an architecture: what stands around it, and where it came from.
-ASIDE = ("arch", "source", "input_range", "mean", "std", "channel_order", "input_size")
+ASIDE = ("arch", "gradients", "source")
+ASIDE += ("input_range", "mean", "std", "channel_order", "input_size")
 
 
 class Classifier(nn.Module):
@@ -49,7 +51,8 @@ def build_model(
     Raises GauntletError if the architecture cannot take that input.
     """
     chosen = {key: value for key, value in settings.items() if key not in ASIDE}
-    chosen |= {} if artefact is None else {"artefact": artefact}
+    if artefact is not None:
+        chosen |= {"artefact": artefact, "gradients": settings.get("gradients", True)}
     frame = _frame(settings)
     seen = (shape[0], *settings.get("input_size", shape[1:]))
     with torch.random.fork_rng(devices=[]):
@@ -73,8 +76,18 @@ def _frame(settings: dict) -> list[nn.Module]:
 def _normalise_as_set(model: Classifier, settings: dict) -> None:
     """Fold range, mean and std, in the network's order of channels, into one shift and scale."""
     low, high = settings.get("input_range", (0.0, 1.0))
+    channels = model.mean.shape[1]
+    if settings.get("channel_order") == "bgr" and channels != 3:
+        raise GauntletError(
+            f"channel_order is 'bgr', but images have {channels} channels; allowed is that for 3."
+        )
     for name, default in (("mean", 0.0), ("std", 1.0)):
         value = torch.tensor(settings.get(name, default), dtype=torch.float64).reshape(1, -1, 1, 1)
+        if value.shape[1] not in (1, channels):
+            raise GauntletError(
+                f"{name} has {value.shape[1]} values, but images have {channels} channels; allowed "
+                "is one number, or one for each channel."
+            )
         value = value.flip(1) if settings.get("channel_order") == "bgr" else value
         value = (value - (low if name == "mean" else 0.0)) / (high - low)
         getattr(model, name).copy_(value)
@@ -97,8 +110,6 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 def load_weights(model: Classifier, state: dict[str, Tensor], source: object) -> None:
     """Load a state dict; GauntletError names the first key that does not fit."""
-    from gauntlet.errors import GauntletError
-
     own = model.state_dict()
     for name in sorted(own.keys() | state.keys()):
         ours, theirs = own.get(name), state.get(name)
