@@ -4,6 +4,7 @@ Standard library only; a configuration is one that `schema.complete` has filled.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -93,8 +94,9 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
     weights = model.get("weights")
     if weights is None:
         for key in (key for key in EXTERNAL if key in model):
+            value = "false" if model[key] is False else repr(model[key])
             yield (
-                f"{path}.{key} is {model[key]!r:.60}, but the model has no weights of its own; "
+                f"{path}.{key} is {value:.60}, but the model has no weights of its own; "
                 f"allowed is {key} beside weights."
             )
     elif weights == OWN and model["arch"] != "factory":
@@ -103,12 +105,28 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"{path}.sha256 is missing; weights from a URL need the sha256 of the file."
     elif "://" in weights and not weights.startswith(WEB):
         yield f"{path}.weights is {weights!r:.80}; allowed is a path or an http(s) URL."
+    if not _is_plain(model.get("arguments")):
+        yield (
+            f"{path}.arguments holds what is no text, number, true, false, null, list or mapping "
+            "with texts as keys (YAML reads 2024-01-01 as a date: quote it); allowed are those."
+        )
     low, high = model.get("input_range", [0, 1])
     if low >= high:
         yield (
             f"{path}.input_range is {model['input_range']}; allowed is the value of black before "
             "that of white, such as [0, 1] or [0, 255]."
         )
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value can stand in a specification."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | int | str)
 
 
 def _study(config: dict[str, Any], path: str, lists: dict[str, Any]) -> Iterator[str]:
@@ -140,7 +158,7 @@ def _standing(path: str, lists: dict, external: list[str], own: list[str]) -> It
             f"{path}.defenses names no defense to train the study's model {own[0]} with; allowed "
             "is one or more besides 'as_given'."
         )
-    if trained and external and not own:
+    if given and trained and external and not own:
         yield (
             f"{path}.defenses names '{trained[0]}', but all of the study's models come with their "
             f"weights; allowed is ['{AS_GIVEN}']."

@@ -62,14 +62,18 @@ def _by_order(own: State, theirs: State, path: str) -> dict[str, str]:
     new = [name for name in own if not name.endswith(COUNTER)]
     old = [name for name in theirs if not name.endswith(COUNTER)]
     for mine, found in zip_longest(new, old):
-        ours = None if mine is None else list(own[mine].shape)
-        given = None if found is None else list(theirs[found].shape)
-        if ours != given or _role(mine) != _role(found):
+        fits = mine and found and own[mine].shape == theirs[found].shape
+        if not fits or _role(mine) != _role(found):
+            wanted, given = _shown(own, mine), _shown(theirs, found)
             raise GauntletError(
-                f"{path} is of another architecture: where '{mine}' {ours} is looked for, the file "
-                f"has '{found}' {given} ({len(new)} tensors against {len(old)})."
+                f"{path} is of another architecture: where the architecture has {wanted}, the file "
+                f"has {given} ({len(new)} tensors against {len(old)})."
             )
     return dict(zip(new, old, strict=True))
+
+
+def _shown(state: State, name: str | None) -> str:
+    return "nothing more" if name is None else f"'{name[:80]}' {list(state[name].shape)}"
 
 
 def _role(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ DEPTH = 8  # wrappers within one another
 ADVICE = (
     "save the weights alone, where you trust the file: torch.save(model.state_dict(), 'weights.pt')"
 )
+CAUSE = re.compile(r"WeightsUnpickler error:\s*(.*)")
 GLOBAL = re.compile(r"(?:GLOBAL|global|class)\s+`?([\w.]+)")
 
 
@@ -36,31 +38,33 @@ def read_state(path: str, weights: int) -> tuple[dict[str, Tensor], list[str]]:
 def _data(path: str) -> Any:
     """Load with PyTorch as data only."""
     try:
-        return torch.load(path, "cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted = GLOBAL.search(str(error))
-        if wanted:
-            raise GauntletError(
-                f"{path} asks for code to be run ({wanted[1][:80]}), but weights are loaded as "
-                f"data only; {ADVICE}."
-            ) from error
-        raise _damaged(path, error) from error
-    except RuntimeError as error:
-        if "TorchScript" in str(error):
-            raise GauntletError(
-                f"{path} is a TorchScript file, no state dict; write arch: torchscript."
-            ) from error
-        raise _damaged(path, error) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything
-        raise _damaged(path, error) from error
+        raise GauntletError(f"{path} {_reason(path, error)}.") from error
 
 
-def _damaged(path: str, error: Exception) -> GauntletError:
-    lines = str(error).strip().splitlines()
-    told = lines[-1][:120].rstrip(".") if lines else ""
-    return GauntletError(
-        f"{path} is truncated, damaged or no file of weights ({type(error).__name__}: {told}); "
-        "get the whole file again."
+def _reason(path: str, error: Exception) -> str:
+    """Say why PyTorch does not load a file as data."""
+    told = str(error)
+    wanted = GLOBAL.search(told) if isinstance(error, pickle.UnpicklingError) else None
+    if wanted:
+        return (
+            f"asks for code to be run ({wanted[1][:80]}), but weights are loaded as data only; "
+            f"{ADVICE}"
+        )
+    if "TorchScript" in told:
+        return "is a TorchScript file, no state dict; write arch: torchscript"
+    with open(path, "rb") as stream:
+        start = stream.read(2)
+    if start[:1] == b"\x80" and start[1:] > b"\x02":
+        return f"is a plain pickle, which torch.save did not write and which may be code; {ADVICE}"
+    cause = CAUSE.search(told)
+    what = (cause[1] if cause else told.partition("\n")[0]).strip()[:120].rstrip(".")
+    return (
+        f"is truncated, damaged or no file of weights ({type(error).__name__}: {what}); get the "
+        "whole file again"
     )
 
 

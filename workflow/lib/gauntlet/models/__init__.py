@@ -12,8 +12,10 @@ from gauntlet.plugins import load
 
 STEADY = 1e-3  # standard deviation, in the images' unit
 # Settings that are no argument of an architecture: what stands around it, and where it came from.
-ASIDE = ("arch", "gradients", "source")
-ASIDE += ("input_range", "mean", "std", "channel_order", "input_size")
+ASIDE = (
+    *("arch", "gradients", "source"),
+    *("input_range", "mean", "std", "channel_order", "input_size"),
+)
 
 
 class Classifier(nn.Module):
