@@ -8,7 +8,8 @@ from torch.nn.functional import interpolate
 
 from gauntlet.errors import GauntletError
 
-PROBE = 2  # images of the batch that is tried
+PROBES = (3, 5)  # images of the batch that is tried: a number that no network is fixed to
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # tried where a file does not say its own
 
 
 class FlipChannels(nn.Module):
@@ -75,10 +76,10 @@ def any_batch(
     `size` is what the file says, if it does. Raises GauntletError if images of `shape` (C, H, W)
     cannot be shown to it.
     """
-    reason = _tried(network, shape, PROBE)
+    reason = _tried(network, shape, PROBES[size == PROBES[0]])
     if reason is None:
         return network
-    for count in dict.fromkeys(filter(None, (size, 1))):
+    for count in SIZES if size is None else (size, 1):
         if _tried(network, shape, count) is None:
             return FixedBatches(network, count)
     raise GauntletError(

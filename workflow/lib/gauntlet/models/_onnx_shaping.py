@@ -100,11 +100,11 @@ def _slice(settings: Settings, opset: int, node) -> Operation:
         for axis, start, end, step in zip(
             along, first, last, whole_numbers(steps, {}, "") or [1] * len(first), strict=True
         ):
-            if step < 1:
-                raise GauntletError(f"steps by {step}; known are steps of 1 or more.")
-            index = [slice(None)] * x.ndim
-            index[axis] = slice(start, end, step)
-            x = x[tuple(index)]
+            if step > 0:
+                x = x[(slice(None),) * (axis % x.ndim) + (slice(start, end, step),)]
+            else:  # PyTorch's slices go forward only
+                places = list(range(x.shape[axis])[start:end:step])
+                x = x.index_select(axis, torch.tensor(places, dtype=torch.int64, device=x.device))
         return x
 
     return cut
