@@ -1,14 +1,15 @@
 """External models in a configuration: what is right, and what is refused before any job."""
 
 import pytest
+import yaml
 
 from gauntlet import spec
 from gauntlet.config_models import missing_weights
-from gauntlet.crossing import AS_GIVEN
+from gauntlet.crossing import AS_GIVEN, external_models
 from gauntlet.errors import GauntletError
 from gauntlet.schema import complete
 from gauntlet.spec_models import import_spec
-from overlays import BASE, SCHEMA, completed, laid_over
+from overlays import BASE, ROOT, SCHEMA, all_specs, completed, laid_over
 
 GIVEN = {"arch": "mlp", "weights": "theirs.pt"}
 SHA = "0" * 64
@@ -201,6 +202,17 @@ def test_an_external_model_stands_once_with_the_first_seed(settings):
     assert made["model"].keys().isdisjoint({"weights", "sha256", "expected_clean_accuracy"})
     assert spec.plugins(made)[-1] == f"gauntlet.models.{settings['arch']}"
     assert import_spec(config, "digits", "theirs", 3)["model"] == made["model"]
+
+
+def test_the_example_is_valid_and_takes_what_the_run_itself_makes():
+    text = (ROOT / "config" / "external.yaml").read_text()
+    config = completed(yaml.safe_load(text))
+    assert missing_weights(config) == []
+    names = external_models(config, "external")
+    assert {config["models"][name]["arch"] for name in names} == {
+        *("article_cnn", "declared", "torchscript", "exported", "onnx")
+    }
+    assert all(all_specs(config, study) for study in config["run"])
 
 
 def test_a_mixed_study_crosses_only_what_is_trained():
