@@ -12,7 +12,7 @@ BATCH = 2  # images of the example that is traced
 def save_torchscript(model: nn.Module, shape: tuple[int, int, int], path: str) -> None:
     """Write a model for images of `shape` (C, H, W) as a traced TorchScript file."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # of what PyTorch means to replace
         torch.jit.save(torch.jit.trace(model, torch.zeros(BATCH, *shape)), path)
 
 
@@ -28,7 +28,7 @@ def save_exported(model: nn.Module, shape: tuple[int, int, int], path: str) -> N
 def save_onnx(model: nn.Module, shape: tuple[int, int, int], path: str) -> None:
     """Write a model as an ONNX file for batches of any size."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # of what PyTorch means to replace
         torch.onnx.export(
             model,
             (torch.zeros(BATCH, *shape),),

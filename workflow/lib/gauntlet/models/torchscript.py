@@ -1,6 +1,7 @@
 """A network in a TorchScript file, as `torch.jit.save` writes it."""
 
 import io
+import warnings
 import zipfile
 
 import torch
@@ -24,7 +25,9 @@ def torchscript(
             "naming its architecture as arch."
         )
     try:
-        script = torch.jit.load(io.BytesIO(artefact), map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch.jit is told to be on its way out
+            script = torch.jit.load(io.BytesIO(artefact), map_location="cpu")
     except (RuntimeError, ValueError, UnicodeError, EOFError) as error:
         raise GauntletError(f"it cannot be read as TorchScript ({first_line(error)}).") from error
     return any_batch(Held(Script(script.eval()), gradients), shape, None, "the network")
