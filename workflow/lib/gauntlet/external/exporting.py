@@ -21,7 +21,8 @@ def save_exported(model: nn.Module, shape: tuple[int, int, int], path: str) -> N
     size = torch.export.Dim("n", min=1)
     example = (torch.zeros(BATCH, *shape),)
     program = torch.export.export(model, example, dynamic_shapes=({0: size},))
-    with open(path, "wb") as stream:
+    with open(path, "wb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights that are not stored row by row
         torch.export.save(program, stream)
 
 
