@@ -10,7 +10,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show report env test test-peers lint format benchmark benchmark-peers clean help
+.PHONY: all study show audit-example report env test test-peers lint format benchmark benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -20,6 +20,11 @@ study: $(VENV)/.ready ## Run the studies that config/config.yaml names
 
 show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/$(STUDY)
+
+audit-example: $(VENV)/.ready ## Bring models from outside: a trained one, exported and attacked in every form
+	@$(RUN) --configfile config/external.yaml
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/external \
+		results/studies/external_black_box
 
 report: $(VENV)/.ready ## Build results/report.html from what has been run
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
@@ -69,7 +74,7 @@ benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against oth
 	@$(PEERS)/bin/python tests/benchmark_peers.py $(OPTIONS)
 
 clean: ## Remove results, logs and Snakemake's records (not .venv)
-	rm -rf results/data results/runs results/checks results/studies results/report.html logs benchmarks \
+	rm -rf results/data results/runs results/weights results/checks results/studies results/report.html logs benchmarks \
 		.snakemake .gauntlet
 
 help:

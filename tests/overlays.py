@@ -7,7 +7,9 @@ import yaml
 from snakemake.utils import update_config
 
 from gauntlet import spec
+from gauntlet.crossing import AS_GIVEN
 from gauntlet.schema import complete
+from gauntlet.spec_models import import_spec
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -35,7 +37,10 @@ def all_specs(config: dict, study: str = "quickstart") -> dict[str, dict]:
         specs[f"split {dataset}"] = spec.split_spec(config, dataset)
     for run in spec.runs(config, study):
         job = " ".join(map(str, run))
-        specs[f"train {job}"] = spec.train_spec(config, *run)
+        if run.defense == AS_GIVEN:
+            specs[f"import {job}"] = import_spec(config, run.dataset, run.model, run.seed)
+        else:
+            specs[f"train {job}"] = spec.train_spec(config, *run)
         specs[f"evaluate {job}"] = spec.evaluate_spec(config, study, *run)
         for attack in lists["attacks"]:
             specs[f"craft {attack} {job}"] = spec.craft_spec(config, *run, attack, "test")

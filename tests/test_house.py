@@ -15,10 +15,13 @@ FAMILIES = {"attacks", "certify", "defenses", "models", "data"}
 PLUGIN_MAY = {"gauntlet.threat", "gauntlet.seeding", "gauntlet.io"}
 PLUGIN_MAY |= {"gauntlet.errors", "gauntlet.progress"}
 PLUGIN_MAY |= {"gauntlet.balls", "gauntlet.lens", "gauntlet.streams"}  # what attacks stand on
+PLUGIN_MAY |= {"gauntlet.shapes"}  # what declared layers stand on
 MEMBERS = {f"gauntlet.attacks.{name}" for name in ("apgd", "apgd_t", "fab_t", "pgd", "square")}
 EXTRA = {"gauntlet.defenses.trades": {"gauntlet.models"}}  # eval mode inside its loss
 EXTRA |= dict.fromkeys(("gauntlet.attacks.autoattack", "gauntlet.attacks.gauntlet"), MEMBERS)
-LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")  # what parsing imports
+# what parsing imports
+LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")
+LIGHT += ("config_models", "crossing", "shapes", "spec_models")
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib"}
 
 

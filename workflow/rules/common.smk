@@ -15,11 +15,14 @@ sys.path.insert(0, str(HOME / "workflow" / "lib"))
 from snakemake.exceptions import WorkflowError
 
 from gauntlet import config as meaning
-from gauntlet import fingerprint, schema, spec, warm
+from gauntlet import config_models, fingerprint, schema, spec, spec_models, warm
+from gauntlet.crossing import AS_GIVEN, OWN
 from gauntlet.errors import GauntletError
 
 DATA = "results/data/{dataset}/"
 RUN = "results/runs/{dataset}/{model}/{defense}/seed{seed}/"
+GIVEN = RUN.replace("{defense}", AS_GIVEN)
+WEIGHTS = "results/weights/{model}/"
 ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
 TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
 CHECK = "results/checks/{attack}/"
@@ -31,6 +34,7 @@ FIGURES = (
 )
 
 NAME = "[a-z][a-z0-9_]*"
+TRAINED = f"(?!{AS_GIVEN}/){NAME}"
 
 
 wildcard_constraints:
@@ -46,6 +50,8 @@ wildcard_constraints:
 
 try:
     SETTINGS = schema.complete(config, HOME / "workflow" / "schemas" / "config.schema.yaml")
+    if told := config_models.missing_weights(SETTINGS):
+        raise GauntletError("\n".join(told))
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
@@ -138,6 +144,8 @@ def source_files(wildcards):
 
 def weights_name(defense):
     """Name the weights of a defense that are attacked, as its selection says."""
+    if defense == AS_GIVEN:
+        return "best.pt"
     settings = SETTINGS["defenses"][defense]
     return settings.get("selection", SETTINGS["training"]["selection"]) + ".pt"
 
@@ -147,6 +155,15 @@ def attacked_weights(wildcards):
     return RUN.format(**{k: getattr(wildcards, k) for k in RUN_NAMES}) + weights_name(
         wildcards.defense
     )
+
+
+def given_weights(wildcards):
+    """Give the file of an external model, from the disk or as downloaded: a list of one or none."""
+    model = SETTINGS["models"][wildcards.model]
+    path = config_models.local_weights(model)
+    if path is None and model["weights"] != OWN:
+        path = WEIGHTS.format(model=wildcards.model) + "weights"
+    return [path] if path else []
 
 
 def start_weights(wildcards):
@@ -282,6 +299,10 @@ def shown_files(file):
 RULE_EDGES = [
     ["download_data", "split_data"],
     ["split_data", "train_model"],
+    ["split_data", "import_model"],
+    ["download_weights", "import_model"],
+    ["import_model", "craft_examples"],
+    ["import_model", "evaluate_robustness"],
     ["train_model", "train_model"],
     ["train_model", "craft_examples"],
     ["train_model", "transfer_examples"],

@@ -4,7 +4,7 @@ rule evaluate_robustness:
         ledgers=run_ledgers,
         checks=run_checks,
         transfers=run_transfers,
-        train=rules.train_model.output.record,
+        train=f"{RUN}train.json",
     output:
         table=f"{EVALUATION}.csv",
         record=f"{EVALUATION}.json",

@@ -14,6 +14,8 @@ rule train_model:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/train.log",
     benchmark:
         "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/train.tsv"
+    wildcard_constraints:
+        defense=TRAINED,
     conda:
         "../../envs/gauntlet.yaml"
     threads: THREADS
@@ -25,3 +27,76 @@ rule train_model:
         **specified("train_model", spec.train_spec, *RUN_NAMES),
     script:
         "../scripts/train_model.py"
+
+
+rule download_weights:
+    """Fetch an external model's file and verify its checksum."""
+    output:
+        file=f"{WEIGHTS}weights",
+        provenance=f"{WEIGHTS}download.provenance.json",
+    log:
+        "logs/weights/{model}.log",
+    benchmark:
+        "benchmarks/weights/{model}.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("download_weights", spec_models.weights_spec, "model"),
+    script:
+        "../scripts/download_weights.py"
+
+
+rule import_model:
+    """Take a model from outside as it is given: read it, check it, keep it as ours are kept."""
+    input:
+        **data_inputs(),
+        file=given_weights,
+    output:
+        best=f"{GIVEN}best.pt",
+        last=f"{GIVEN}last.pt",
+        history=f"{GIVEN}history.csv",
+        record=f"{GIVEN}train.json",
+        provenance=f"{GIVEN}train.provenance.json",
+    log:
+        f"logs/runs/{{dataset}}/{{model}}/{AS_GIVEN}/seed{{seed}}/import.log",
+    benchmark:
+        f"benchmarks/runs/{{dataset}}/{{model}}/{AS_GIVEN}/seed{{seed}}/import.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        **specified("import_model", spec_models.import_spec, "dataset", "model", "seed"),
+    script:
+        "../scripts/import_model.py"
+
+
+rule export_model:
+    """Write a model as TorchScript, torch.export file and ONNX, for other programs."""
+    input:
+        meta=f"{DATA}data.json",
+        weights=attacked_weights,
+    output:
+        torchscript=f"{RUN}export/model.torchscript",
+        exported=f"{RUN}export/model.pt2",
+        onnx=f"{RUN}export/model.onnx",
+        provenance=f"{RUN}export/export.provenance.json",
+    log:
+        "logs/runs/{dataset}/{model}/{defense}/seed{seed}/export.log",
+    benchmark:
+        "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/export.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        **specified("export_model", spec_models.export_spec, "model"),
+    script:
+        "../scripts/export_model.py"

@@ -8,13 +8,12 @@ def collect_results(tables: list[str], robustness: str, *, spec: dict) -> None:
 
     Raises GauntletError if the tables are not those of the study's models, each once.
     """
-    from itertools import product
-
+    from gauntlet.crossing import crossed
     from gauntlet.errors import GauntletError
     from gauntlet.metrics import COLUMNS, read_rows, write_rows
 
-    keys = ("datasets", "models", "defenses", "seeds")
-    wanted = list(product(*(map(str, spec[key]) for key in keys)))
+    runs = crossed(spec, spec.get("external", ()))
+    wanted = [tuple(map(str, run)) for run in runs]
     found = {}
     for path in tables:
         rows = read_rows(path)

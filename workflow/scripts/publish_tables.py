@@ -31,6 +31,8 @@ def publish_tables(
     spent, seconds = [], {}
     for path in provenances:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
+        if record.get("rule") == "import_model":
+            continue  # nothing was trained
         names = run_of(path)
         costs = {name: record.get(name) for name in tables.COSTS}
         spent.append(dict(zip(RUN_NAMES, names, strict=True)) | costs)

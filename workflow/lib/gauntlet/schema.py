@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from gauntlet.config import Reference, choices, contradictions, dotted
+from gauntlet.config_models import model_problems
 from gauntlet.errors import GauntletError
 
 SHOWN = 20  # problems that are told at once
@@ -22,11 +23,19 @@ def complete(config: Any, schema_path: str | Path) -> dict[str, Any]:
 
     Raises GauntletError with one sentence a line for all that is wrong, at most 20.
     """
-    schema = load_schema(str(schema_path))
+    try:
+        return _completed(config, load_schema(str(schema_path)))
+    except RecursionError:
+        raise GauntletError(
+            "The configuration is nested too deeply or holds itself; allowed are some dozen levels."
+        ) from None
+
+
+def _completed(config: Any, schema: dict[str, Any]) -> dict[str, Any]:
     _raise(_complaints(config, schema))
     references: list[Reference] = []
     filled = _fill(deepcopy(config), schema, (), schema, references)
-    _raise(contradictions(filled, references))
+    _raise([*contradictions(filled, references), *model_problems(filled)])
     return filled
 
 

@@ -11,10 +11,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from itertools import product
 from typing import Any, NamedTuple
 
 from gauntlet.config import MINIMAL, attack_points, init_source
+from gauntlet.config_models import model_settings
+from gauntlet.crossing import AS_GIVEN, crossed, external_models
 
 Spec = dict[str, Any]
 CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
@@ -97,20 +98,19 @@ def ordered(value: Any) -> Any:
 
 
 def runs(config: Spec, study: str) -> list[Run]:
-    """List the models that a study trains and attacks, in the order of its lists."""
+    """List the models that a study trains or is given, and attacks, in the order of its lists."""
     lists = config["studies"][study]
-    return [Run(*names) for names in product(*(lists[key] for key in LISTS if key != "attacks"))]
+    return [Run(*names) for names in crossed(lists, external_models(config, study))]
 
 
 def transfer_sets(config: Spec, study: str, defense: str) -> list[tuple[str, str]]:
     """List (source defense, attack) of the examples shown to a defense; none to their source."""
     transfer = config["studies"][study].get("transfer")
-    if transfer is None:
+    if transfer is None or defense == AS_GIVEN:
         return []
-    every = config["studies"][study]["defenses"]
+    every = [name for name in config["studies"][study]["defenses"] if name != AS_GIVEN]
     sources = every if transfer["source"] == ALL else [transfer["source"]]
-    shown = product(sources, transfer["attacks"])
-    return [(source, attack) for source, attack in shown if source != defense]
+    return [(name, shown) for name in sources for shown in transfer["attacks"] if name != defense]
 
 
 def data_spec(config: Spec, dataset: str) -> Spec:
@@ -206,8 +206,9 @@ def evaluate_spec(
 
 def table_spec(config: Spec, study: str) -> Spec:
     """Say what a study's tables show, in which order."""
-    lists = config["studies"][study]
-    return ordered({key: lists[key] for key in LISTS} | {"study": study})
+    lists, external = config["studies"][study], external_models(config, study)
+    shown = {key: lists[key] for key in LISTS} | {"study": study}
+    return ordered(shown | ({"external": external} if external else {}))
 
 
 def figure_spec(config: Spec, study: str) -> Spec:
@@ -228,7 +229,8 @@ def _plugins(spec: Spec) -> Iterator[str]:
                 if key in PLUGINS:
                     family, name = PLUGINS[key]
                     yield f"gauntlet.{family}.{part[name]}"
-                yield from _plugins(part)
+                if key != "model":  # whose settings name nothing, whatever they are called
+                    yield from _plugins(part)
 
 
 def _job(config: Spec, model: str, seed: int | str) -> Spec:
@@ -237,7 +239,7 @@ def _job(config: Spec, model: str, seed: int | str) -> Spec:
     return {
         "batch": compute["batch"] or CHUNKS[device],
         "device": device,
-        "model": config["models"][model],
+        "model": model_settings(config, model),
         "seed": int(seed),
         "threads": compute["threads"],
     }

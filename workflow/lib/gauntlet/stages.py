@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gauntlet import io
+from gauntlet import artefacts, io
 from gauntlet.errors import GauntletError
 from gauntlet.models import Classifier, build_model, load_weights
 from gauntlet.seeding import seed_for
@@ -25,19 +25,24 @@ def shard_rows(spec: dict, count: int) -> slice:
     return slice((number - 1) * count // total, number * count // total)
 
 
-def make_model(spec: dict, meta, seed: int) -> Classifier:
-    """Build a fresh model for a data set; its weights depend on the seed alone."""
+def make_model(spec: dict, meta, seed: int, artefact: bytes | None = None) -> Classifier:
+    """Build a fresh model for a data set; its weights depend on the seed alone.
+
+    `artefact` is the content of a file that is network and weights at once.
+    """
     record = io.read_json(meta)
-    model = build_model(
-        spec["model"], tuple(record["shape"]), len(record["classes"]), seed_for(seed, "weights")
-    )
+    shape, classes = tuple(record["shape"]), len(record["classes"])
+    model = build_model(spec["model"], shape, classes, seed_for(seed, "weights"), artefact)
     return model.to(memory_format=torch.channels_last)  # convolutions run faster so
 
 
 def trained_model(spec: dict, meta, weights) -> Classifier:
-    """Build a model and load its trained weights."""
-    model = make_model(spec, meta, 0)
-    load_weights(model, io.load_state(weights), weights)
+    """Build a model and load its weights, trained here or given."""
+    state = io.load_state(weights)
+    artefact = artefacts.unpack(state, weights)
+    model = make_model(spec, meta, 0, artefact)
+    if artefact is None:
+        load_weights(model, state, weights)
     return model
 
 

@@ -6,9 +6,16 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from gauntlet.errors import GauntletError
+from gauntlet.models._frames import FlipChannels, Resize
 from gauntlet.plugins import load
 
 STEADY = 1e-3  # standard deviation, in the images' unit
+# Settings that are no argument of an architecture: what stands around it, and where it came from.
+ASIDE = (
+    *("arch", "gradients", "source"),
+    *("input_range", "mean", "std", "channel_order", "input_size"),
+)
 
 
 class Classifier(nn.Module):
@@ -33,15 +40,59 @@ class Classifier(nn.Module):
         return self.network((images - self.mean) / self.std)
 
 
-def build_model(settings: dict, shape: tuple[int, int, int], classes: int, seed: int) -> Classifier:
+def build_model(
+    settings: dict,
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    artefact: bytes | None = None,
+) -> Classifier:
     """Build the architecture that `settings["arch"]` names, initialised from the seed alone.
 
-    `shape` is (C, H, W). Raises GauntletError if the architecture cannot take that input.
+    `shape` is (C, H, W), `artefact` the content of a file that is network and weights at once.
+    Raises GauntletError if the architecture cannot take that input.
     """
-    chosen = {key: value for key, value in settings.items() if key != "arch"}
+    chosen = {key: value for key, value in settings.items() if key not in ASIDE}
+    if artefact is not None:
+        chosen |= {"artefact": artefact, "gradients": settings.get("gradients", True)}
+    frame = _frame(settings)
+    seen = (shape[0], *settings.get("input_size", shape[1:]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(load("models", settings["arch"])(shape, classes, **chosen), shape[0])
+        network = load("models", settings["arch"])(seen, classes, **chosen)
+    model = Classifier(nn.Sequential(*frame, network) if frame else network, shape[0])
+    _normalise_as_set(model, settings)
+    return model
+
+
+def bare_network(model: Classifier, settings: dict) -> nn.Module:
+    """Give the network itself, without what brings images into the form that it takes."""
+    return model.network[-1] if _frame(settings) else model.network
+
+
+def _frame(settings: dict) -> list[nn.Module]:
+    flip = [FlipChannels()] if settings.get("channel_order") == "bgr" else []
+    return flip + ([Resize(tuple(settings["input_size"]))] if "input_size" in settings else [])
+
+
+def _normalise_as_set(model: Classifier, settings: dict) -> None:
+    """Fold range, mean and std, in the network's order of channels, into one shift and scale."""
+    low, high = settings.get("input_range", (0.0, 1.0))
+    channels = model.mean.shape[1]
+    if settings.get("channel_order") == "bgr" and channels != 3:
+        raise GauntletError(
+            f"channel_order is 'bgr', but images have {channels} channels; allowed is that for 3."
+        )
+    for name, default in (("mean", 0.0), ("std", 1.0)):
+        value = torch.tensor(settings.get(name, default), dtype=torch.float64).reshape(1, -1, 1, 1)
+        if value.shape[1] not in (1, channels):
+            raise GauntletError(
+                f"{name} has {value.shape[1]} values, but images have {channels} channels; allowed "
+                "is one number, or one for each channel."
+            )
+        value = value.flip(1) if settings.get("channel_order") == "bgr" else value
+        value = (value - (low if name == "mean" else 0.0)) / (high - low)
+        getattr(model, name).copy_(value)
 
 
 @contextmanager
@@ -61,8 +112,6 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 def load_weights(model: Classifier, state: dict[str, Tensor], source: object) -> None:
     """Load a state dict; GauntletError names the first key that does not fit."""
-    from gauntlet.errors import GauntletError
-
     own = model.state_dict()
     for name in sorted(own.keys() | state.keys()):
         ours, theirs = own.get(name), state.get(name)
