@@ -147,9 +147,8 @@ def _write(path: Path, rows: list[dict]) -> None:
         "the system's own; n of l2: images that are classified correctly"
     )
     text = tabulate(cells, columns, "pipe", disable_numparse=True)
-    io.write_text(
-        path.with_suffix(".md"), f"# Attacks beside others\n\n{text}\n\n{note}; {told}.\n"
-    )
+    page = f"# Attacks beside other libraries\n\n{text}\n\n{note}; {told}.\n"
+    path.with_suffix(".md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from gauntlet.certify._ball import DUAL, WIDER, Region
+from gauntlet.certify._local import is_local, least_at
 from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Input, MaxPool, Sum
 from gauntlet.certify._relaxed import Lines, Windows, pool_windows, relu_lines, undecided
 
 Interval = tuple[Tensor, Tensor]
+WIDENING = 1e-4  # of a layer's largest value
 ELEMENTS = 1 << 24  # of coefficients that are held at once for one operation
 
 
@@ -76,6 +78,30 @@ def bound(
     return found
 
 
+def confirmed(found: Bounds, exact: list[Node]) -> Bounds:
+    """Give the same bounds for a last step in float64, on the same operations in float64.
+
+    Inner intervals, found in float32, are widened by far more than rounding made of them (1e-4 of
+    a layer's largest value; measured: below 1e-6), so that nothing rests on it.
+    """
+    region = found.region
+    wider = Region(region.images.double(), region.eps.double(), region.norm)
+    given = Bounds(exact, wider, found.slopes)
+    given.intervals = [_widened(*interval) for interval in found.intervals]
+    given.intervals[0] = wider.box
+    for number in found.lines:
+        (parent,) = exact[number].parents
+        given.lines[number] = _lines(exact[number].op, *given.intervals[parent], found.slopes)
+    return given
+
+
+def _widened(low: Tensor, high: Tensor) -> Interval:
+    low, high = low.double(), high.double()
+    size = torch.maximum(low.abs(), high.abs()).flatten(1).amax(1)
+    more = WIDENING * size.view(-1, *[1] * (low.dim() - 1))
+    return low - more, high + more
+
+
 def _interval(found: Bounds, node: Node) -> Interval:
     """Pass intervals through one operation."""
     if isinstance(node.op, Input):
@@ -106,19 +132,59 @@ def _refined(found: Bounds, number: int, refine: bool, chunk: int) -> Interval:
     readers = [n.op for n in found.nodes if number in n.parents]
     readers = [op for op in readers if isinstance(op, (Activation, MaxPool))]
     wanted = torch.stack([undecided(op, low, high) for op in readers]).any(0)
-    owner, *_ = wanted.nonzero(as_tuple=True)
-    flat = wanted.flatten(1).nonzero()[:, 1]
-    lows, highs = low.flatten(1).clone(), high.flatten(1).clone()
-    for part in _parts(len(owner), chunk or _fitting(found), owner.device):
-        who, which = owner[part], flat[part]
-        rows = low.new_zeros(len(part), lows.shape[1])
-        rows[torch.arange(len(part), device=rows.device), which] = 1
-        rows = rows.view(len(part), *found.nodes[number].shape)
-        both = found.least(torch.cat([rows, -rows]), who.repeat(2), number)
+    return _tightened(found, number, wanted, chunk)
+
+
+def _tightened(found: Bounds, number: int, wanted: Tensor, chunk: int) -> Interval:
+    """Bound the wanted results [N, ...] of an operation by linear functions."""
+    local = is_local(found.nodes, _ancestors(found.nodes, number))
+    least = _local_bounds if local else _whole_bounds
+    low, high = found.intervals[number]
+    lows, highs = low.clone(), high.clone()
+    for where, below, above in least(found, number, wanted, chunk or _fitting(found)):
+        lows[where] = torch.maximum(lows[where], below)
+        highs[where] = torch.maximum(torch.minimum(highs[where], above), lows[where])
+    return lows, highs
+
+
+def _whole_bounds(found: Bounds, number: int, wanted: Tensor, size: int):
+    """Give places, lower and upper bounds, with coefficients of whole layers."""
+    places = wanted.nonzero()
+    for part in _parts(len(places), size, places.device):
+        where, rows = (
+            places[part].unbind(1),
+            found.region.images.new_zeros(len(part), *wanted.shape[1:]),
+        )
+        rows[(torch.arange(len(part), device=rows.device), *where[1:])] = 1
+        both = found.least(torch.cat([rows, -rows]), where[0].repeat(2), number)
         below, above = both.split(len(part))
-        lows[who, which] = torch.maximum(lows[who, which], below)
-        highs[who, which] = torch.maximum(torch.minimum(highs[who, which], -above), below)
-    return lows.view_as(low), highs.view_as(high)
+        yield where, below, -above
+
+
+def _local_bounds(found: Bounds, number: int, wanted: Tensor, size: int):
+    """Give places, lower and upper bounds, with coefficients of windows; all channels together."""
+    for down, across in wanted.flatten(0, 1).any(0).nonzero().tolist():
+        owner, channel = wanted[:, :, down, across].nonzero(as_tuple=True)
+        for part in _parts(len(owner), size, owner.device):
+            who, which = owner[part], channel[part]
+            rows = torch.eye(wanted.shape[1], dtype=found.region.images.dtype, device=who.device)[
+                which
+            ]
+            both = least_at(
+                found.nodes,
+                found.lines,
+                found.region,
+                number,
+                torch.cat([rows, -rows]),
+                who.repeat(2),
+                (down, across),
+            )
+            below, above = both.split(len(part))
+            yield (
+                (who, which, torch.full_like(who, down), torch.full_like(who, across)),
+                below,
+                -above,
+            )
 
 
 def _parts(count: int, size: int, device) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ from gauntlet.errors import GauntletError
 ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
 HALVINGS = 8
 NORMS = ("linf", "l2", "l1")
-Margins = Callable[[list[Node], Region, Tensor], Tensor]  # lower bounds [N, K - 1]
+Margins = Callable[[list[Node], list[Node], Region, Tensor], Tensor]  # lower bounds [N, K - 1]
 
 
 def prove(
@@ -31,8 +31,9 @@ def prove(
 ) -> Certificate:
     """Certify images [N, C, H, W] in [0, 1] with labels [N], `batch` at a time.
 
-    `margins` bounds how far the label's logit lies above the others over a region. A claim counts
-    only if it holds in float64 too, by more than float32 may cost. With `radius`, the largest
+    `margins(nodes, exact, region, labels)` bounds how far the label's logit lies above the others;
+    it takes the last step on the operations `exact`, in float64. A claim counts only if it holds by
+    more than float32 may cost the model under attack. With `radius`, the largest
     proven eps up to the ceiling (twice eps if there is none) is found by bisection, else it is eps
     or 0.
     """
@@ -62,7 +63,7 @@ def _require(norm: str, eps: float, batch: int, ceiling: float | None) -> None:
 
 
 class _Judge:
-    """Asks for margins of one batch, in float32 to search and in float64 to be sure."""
+    """Asks for margins of one batch."""
 
     def __init__(self, model, exact, images: Tensor, labels: Tensor, margins: Margins, norm: str):
         self.images, self.labels, self.margins, self.norm = images, labels, margins, norm
@@ -73,24 +74,20 @@ class _Judge:
         self.right = logits.argmax(1) == labels
         self.slack = ROUNDING * logits.abs().amax(1).clamp(min=1).double()
 
-    def ask(self, rows: Tensor, eps: Tensor, sure: bool) -> Tensor:
+    def ask(self, rows: Tensor, eps: Tensor) -> Tensor:
         """Give the least margin [M] of the images in `rows` with radii eps [M], less the slack."""
         if len(rows) == 0:
             return self.slack[rows]
-        kind = torch.float64 if sure else torch.float32
-        area = region(self.images[rows].to(kind), self.norm, eps.to(kind))
-        nodes = self.exact if sure else self.nodes
-        return self.margins(nodes, area, self.labels[rows]).amin(1).double() - self.slack[rows]
+        area = region(self.images[rows], self.norm, eps.to(self.images.dtype))
+        found = self.margins(self.nodes, self.exact, area, self.labels[rows])
+        return found.amin(1).double() - self.slack[rows]
 
 
 def _found(judge: _Judge, eps: float, most: float | None) -> tuple[Tensor, ...]:
     """Give radius, margin at eps, whether eps is proven, and that nothing was abstained from."""
     right = judge.right.nonzero().squeeze(1)
     margin = torch.full_like(judge.slack, -torch.inf)
-    start = torch.full_like(judge.slack[right], eps)
-    margin[right] = judge.ask(right, start, sure=False)
-    hopeful = (margin > 0).nonzero().squeeze(1)
-    margin[hopeful] = judge.ask(hopeful, torch.full_like(judge.slack[hopeful], eps), sure=True)
+    margin[right] = judge.ask(right, torch.full_like(judge.slack[right], eps))
     certified = margin > 0
     radius = torch.where(certified, eps, 0.0).double()
     if most is not None:
@@ -99,15 +96,12 @@ def _found(judge: _Judge, eps: float, most: float | None) -> tuple[Tensor, ...]:
 
 
 def _bisected(judge: _Judge, right, certified, eps: float, most: float, radius: Tensor) -> Tensor:
-    """Search between what is proven and what is not; keep what float64 confirms."""
+    """Search between what is proven and what is not."""
     low = torch.where(certified, eps, 0.0).double()[right]
     high = torch.where(certified, most, eps).double()[right]
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        holds = judge.ask(right, middle, sure=False) > 0
+        holds = judge.ask(right, middle) > 0
         low, high = torch.where(holds, middle, low), torch.where(holds, high, middle)
-    further = low > radius[right]
-    rows, reached = right[further], low[further]
-    sure = judge.ask(rows, reached, sure=True) > 0
-    radius[rows[sure]] = reached[sure]
+    radius[right] = low
     return radius

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gauntlet.certify._alpha import improved_margins
 from gauntlet.certify._ball import Region
-from gauntlet.certify._bounds import Bounds, bound
+from gauntlet.certify._bounds import Bounds, bound, confirmed
 from gauntlet.certify._certificate import Certificate
 from gauntlet.certify._margins import linear_margins
 from gauntlet.certify._relaxed import SLOPES
@@ -47,12 +47,13 @@ def crown(
     """
     _require(slopes, intermediate, steps, learning_rate)
 
-    def margins(nodes, area: Region, truth: Tensor) -> Tensor:
-        found = _margins(bound(nodes, area, slopes=slopes, refine=False), truth)
+    def margins(nodes, exact, area: Region, truth: Tensor) -> Tensor:
+        found = _margins(confirmed(bound(nodes, area, slopes=slopes, refine=False), exact), truth)
         left = (found.amin(1) <= 0).nonzero().squeeze(1)
         if intermediate == "crown" and len(left):
             tight = bound(nodes, area.select(left), slopes=slopes, refine=True, chunk=chunk)
-            found[left] = torch.maximum(found[left], _margins(tight, truth[left]))
+            sure = _margins(confirmed(tight, exact), truth[left])
+            found[left] = torch.maximum(found[left], sure)
         return found
 
     def _margins(bounds: Bounds, truth: Tensor) -> Tensor:

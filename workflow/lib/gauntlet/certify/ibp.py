@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.certify._ball import Region
-from gauntlet.certify._bounds import bound
+from gauntlet.certify._bounds import bound, confirmed
 from gauntlet.certify._certificate import Certificate
 from gauntlet.certify._margins import interval_margins
 from gauntlet.certify._search import prove
@@ -34,9 +34,9 @@ def ibp(
     layer that it does not know, or settings out of range.
     """
 
-    def margins(nodes, area: Region, truth: Tensor) -> Tensor:
+    def margins(nodes, exact, area: Region, truth: Tensor) -> Tensor:
         with torch.no_grad():
-            return interval_margins(bound(nodes, area, refine=False), truth)
+            return interval_margins(confirmed(bound(nodes, area, refine=False), exact), truth)
 
     asked = {"norm": norm, "eps": eps, "radius": radius, "ceiling": ceiling, "batch": batch}
     return prove(model, images, labels, margins, **asked)
