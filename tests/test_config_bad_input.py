@@ -195,6 +195,7 @@ CASES = [
     ),
     # defenses
     ("unknown start", defense(kind="standard", init="base"), ["d.init is 'base'", "none, or"]),
+    ("bounds without a ramp", defense(kind="ibp", eps=0.1), ["d.ramp is 0", "such as 0.5"]),
     ("unknown inner attack", defense(kind="trades", attack="x"), ["d.attack is 'x'"]),
     ("unknown source", defense(kind="static", attack="fgsm", source="x"), ["d.source is 'x'"]),
     ("no inner attack", defense(kind="adversarial"), ["defenses.d.attack is missing"]),

@@ -18,6 +18,8 @@ PLUGIN_MAY |= {"gauntlet.balls", "gauntlet.lens", "gauntlet.streams"}  # what at
 PLUGIN_MAY |= {"gauntlet.shapes"}  # what declared layers stand on
 MEMBERS = {f"gauntlet.attacks.{name}" for name in ("apgd", "apgd_t", "fab_t", "pgd", "square")}
 EXTRA = {"gauntlet.defenses.trades": {"gauntlet.models"}}  # eval mode inside its loss
+CERTIFIED = ("gauntlet.defenses.ibp", "gauntlet.defenses.crown_ibp")
+EXTRA |= dict.fromkeys(CERTIFIED, {"gauntlet.certify._training"})  # bounds with gradients
 EXTRA |= dict.fromkeys(("gauntlet.attacks.autoattack", "gauntlet.attacks.gauntlet"), MEMBERS)
 # what parsing imports
 LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")

@@ -105,7 +105,7 @@ HANDED = {
     "data": {"folder", "mirrors", "progress"},
     "models": {"artefact", "gradients"},
     "attacks": {"streams", "early_stop"},
-    "defenses": {"generator"},
+    "defenses": {"generator", "size"},
 }
 # `static` gets the examples of `attack` against `source`, as files.
 RENAMED = {("defense", "static"): {"crafted": {"attack", "source"}}}

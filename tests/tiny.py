@@ -17,6 +17,8 @@ DEFENSES = {
     "adversarial": {"kind": "adversarial", "attack": PGD},
     "half_clean": {"kind": "adversarial", "attack": PGD, "clean_share": 0.5},
     "trades": {"kind": "trades", "attack": PGD, "beta": 1.0},
+    "ibp": {"kind": "ibp", "eps": 0.01, "kappa": 0.5},
+    "crown_ibp": {"kind": "crown_ibp", "eps": 0.01, "kappa": 0.0},
     "static": {"kind": "static", "clean_share": 0.5},
 }
 CNN = {"arch": "article_cnn", "channels": [4, 8], "hidden": 16}

@@ -48,6 +48,12 @@ def length(value: float | str) -> float:
     return float(value)
 
 
+def own_settings(defense: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+    """Give the settings of a defense that are not those of training; lengths are floats."""
+    own = {key: value for key, value in defense.items() if key not in training}
+    return own | {key: length(own[key]) for key in ("eps", "sigma") if key in own}
+
+
 def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Give an attack's settings, ready for its function, once for each eps of its curve.
 
@@ -96,7 +102,19 @@ def contradictions(config: dict[str, Any], references: list[Reference]) -> list[
         problems += _split(name, settings["split"])
     for name, settings in config["attacks"].items():
         problems += _attack(name, settings)
+    for name, settings in config["defenses"].items():
+        problems += _ramp(name, settings, config["training"])
     return problems + list(_circles(config))
+
+
+def _ramp(name: str, settings: dict[str, Any], training: dict[str, Any]) -> Iterator[str]:
+    """Ask for a ramp where training on bounds at full strength would learn nothing."""
+    ramp = settings.get("ramp", training["ramp"])
+    if settings["kind"] in ("ibp", "crown_ibp") and not ramp > 0:
+        yield (
+            f"defenses.{name}.ramp is {ramp:g}, but training on bounds has to begin gently; "
+            f"allowed is a share of the epochs above 0, such as 0.5."
+        )
 
 
 def _reference(config: dict[str, Any], reference: Reference) -> Iterator[str]:

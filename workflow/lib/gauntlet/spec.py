@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from gauntlet.config import MINIMAL, attack_points, init_source
+from gauntlet.config import MINIMAL, attack_points, init_source, own_settings
 from gauntlet.config_models import model_settings
 from gauntlet.crossing import AS_GIVEN, crossed, external_models
 
@@ -127,16 +127,16 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
     """Say how a model is trained: `model`, `defense`, `training`, `seed` and the machine's share.
 
     `training.init` is whether weights of another run (an input) are the start; `defense.attack`
-    and `training.validation_attack` are settings for `attacks.bind`. A defense that trains on
-    files has no `attack` and `source`: they decide an input.
+    and `training.validation_attack` are settings for `attacks.bind`. Files to train on have no
+    `attack` and `source`: they decide an input.
     """
     settings = config["defenses"][defense]
     training = {key: settings.get(key, value) for key, value in config["training"].items()}
     training["init"] = init_source(config, defense) is not None
     training["validation_attack"] = _single(config, training["validation_attack"])
-    own = {key: value for key, value in settings.items() if key not in training}
-    if "source" in own:
-        del own["source"], own["attack"]
+    own = own_settings(settings, training)
+    if own.pop("source", None):
+        del own["attack"]
     elif "attack" in own:
         own["attack"] = _single(config, own["attack"])
     return ordered(_job(config, model, seed) | {"defense": own, "training": training})

@@ -29,11 +29,16 @@ class Step:
         """Give the loss of a batch when the share `done` of the training is over."""
         extra = {"attack": self._attacked(stream, done)} if "attack" in self.wants else {}
         extra |= {"crafted": crafted} if "crafted" in self.wants else {}
+        extra |= {"size": self._size(done)} if "size" in self.wants else {}
         with self._autocast(images):
             return self.loss(self.model, images, labels, generator=stream, **extra, **self.settings)
 
+    def _size(self, done: float) -> float:
+        """Give the share of its full strength that the attack has by now."""
+        return min(1.0, done / self.ramp) if self.ramp else 1.0
+
     def _attacked(self, stream, done: float) -> Callable[[Tensor, Tensor], Tensor]:
-        size = min(1.0, done / self.ramp) if self.ramp else 1.0
+        size = self._size(done)
         lengths = {key: self.inner[key] * size for key in ("eps", "step") if key in self.inner}
         chosen = bind(self.inner | lengths)
         lens = Lens(self.model, self.batch)
