@@ -10,7 +10,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show audit-example report env test test-peers lint format benchmark benchmark-peers clean help
+.PHONY: all study show audit-example gate report env test test-peers lint format benchmark benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -25,6 +25,9 @@ audit-example: $(VENV)/.ready ## Bring models from outside: a trained one, expor
 	@$(RUN) --configfile config/external.yaml
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/external \
 		results/studies/external_black_box
+
+gate: $(VENV)/.ready ## Fail, with a list, unless all models reach what `requirements` asks of them
+	@$(RUN) gates $(if $(CONFIG),--configfile $(CONFIG))
 
 report: $(VENV)/.ready ## Build results/report.html from what has been run
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))

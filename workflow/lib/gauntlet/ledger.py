@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gauntlet import scoring, threat
 from gauntlet.crafting import Crafted, Victims, members_of, named
 from gauntlet.lens import Lens
+from gauntlet.seeding import fixed_draws
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +36,13 @@ def ledger(
 
     An example counts as success only if its image was classified rightly, it is misclassified,
     and it lies in [0, 1] and in the ball; `success_8bit` asks the same of the example rounded to
-    what an image file can hold. `felled_by` names the attack, or the member of an ensemble.
+    what an image file can hold. `felled_by` names the attack, or the member of an ensemble. A model
+    that draws random numbers draws the same for clean images in every ledger.
     """
     lens = Lens(model, spec["batch"])
-    clean = named(victims, lambda: scoring.score(lens, victims.images, victims.labels))
-    constants = {"access": access, "note": _note(lens, victims.images)}
+    with fixed_draws(0, "clean"):
+        clean = named(victims, lambda: scoring.score(lens, victims.images, victims.labels))
+    constants = {"access": access, "note": outputs_note(lens, victims.images)}
     for number, point in enumerate(spec["points"]):
         norm, eps = threat.extent(point)
         columns, success = _judged(lens, victims, clean, examples[number], norm, eps)
@@ -102,7 +105,7 @@ def _costs(crafted: Crafted, number: int, members: tuple[str, ...], success: Ten
     return columns | ({} if bool(losses.isnan().all()) else {"draw_loss": losses})
 
 
-def _note(lens: Lens, images: Tensor) -> str:
+def outputs_note(lens: Lens, images: Tensor) -> str:
     """Name outputs that are probabilities: losses on logits then mislead gradients."""
     logits = lens(images[: lens.batch])
     positive = bool((logits >= 0).all())
