@@ -7,7 +7,7 @@ from gauntlet.certify._alpha import improved_margins
 from gauntlet.certify._ball import Region
 from gauntlet.certify._bounds import Bounds, bound, confirmed
 from gauntlet.certify._certificate import Certificate
-from gauntlet.certify._margins import linear_margins
+from gauntlet.certify._margins import interval_margins, linear_margins
 from gauntlet.certify._relaxed import SLOPES
 from gauntlet.certify._search import prove
 from gauntlet.errors import GauntletError
@@ -42,7 +42,8 @@ def crown(
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `ceiling` in the
     images' unit. Images that hold with inner layers bounded by intervals are done; for the others
     the neurons that are left undecided are bounded by CROWN too (`intermediate: crown`), `chunk`
-    of them at a time (0: as memory allows). Departure: regions are cut to [0, 1].
+    of them at a time (0: as memory allows). Departures: regions are cut to [0, 1]; a margin is the
+    better of that of linear functions and that of intervals.
     Raises GauntletError for a layer that it does not know, or settings out of range.
     """
     _require(slopes, intermediate, steps, learning_rate)
@@ -57,7 +58,7 @@ def crown(
         return found
 
     def _margins(bounds: Bounds, truth: Tensor) -> Tensor:
-        plain = linear_margins(bounds, truth)
+        plain = torch.maximum(linear_margins(bounds, truth), interval_margins(bounds, truth))
         if slopes != "alpha":
             return plain
         return improved_margins(bounds, truth, plain, steps, learning_rate)
