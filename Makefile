@@ -61,6 +61,7 @@ format: $(VENV)/.ready-dev ## Format Python and Snakemake code
 
 benchmark: $(VENV)/.ready-dev ## Measure speed, as ratios
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/benchmark.py
+	@$(BIN)/python tests/benchmark_certify.py
 
 $(PEERS)/.ready: $(VENV)/.ready-dev envs/requirements-peers.txt
 	@echo "Installing other attack libraries into $(PEERS)"
