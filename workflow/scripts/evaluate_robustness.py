@@ -3,16 +3,19 @@
 from gauntlet.job import run_here
 
 
-def evaluate_robustness(ledgers, checks, transfers, train, table, record, *, spec: dict) -> None:
+def evaluate_robustness(
+    ledgers, checks, transfers, train, table, record, certificates=(), *, spec: dict
+) -> None:
     """Measure every attack, and the worst case per image of attacks with one norm and eps.
 
     `ledgers` and `checks` follow spec["attacks"], `transfers` spec["transfer"] ([source, attack]
-    pairs). An attack that failed its check gets no robust accuracy of its own.
+    pairs), `certificates` spec["certificates"]. An attack that failed its check gets no robust
+    accuracy of its own. Raises GauntletError if an example broke what a certificate proves.
     """
     import json
     from pathlib import Path
 
-    from gauntlet import metrics
+    from gauntlet import bounds, metrics, proofs
     from gauntlet.points import agree, read_points
 
     points = []
@@ -21,16 +24,26 @@ def evaluate_robustness(ledgers, checks, transfers, train, table, record, *, spe
     for path, (source, attack) in zip(transfers, spec["transfer"], strict=True):
         points += read_points(path, attack, source)
     agree(points)
+    proven = [
+        proofs.read_proof(path, about["name"])
+        for path, about in zip(certificates, spec["certificates"], strict=True)
+    ]
+    proofs.agree(points[0], proven)
+    proofs.refuse(proofs.contradictions(points, proven))
     training, *verdicts = (
         json.loads(Path(p).read_text(encoding="utf-8")) for p in (train, *checks)
     )
     told = {name: spec[name] for name in ("dataset", "model", "defense", "seed")}
     by_name = dict(zip(spec["attacks"], verdicts, strict=True))
-    measured = metrics.evaluate(points, by_name, training["warnings"], spec["minimal"])
+    noticed = [*training["warnings"], *(f"{p.certificate}: {p.note}" for p in proven if p.note)]
+    measured = metrics.evaluate(points, by_name, noticed, spec["minimal"])
     chosen = {name: training[name] for name in ("selection", "selected_epoch")}
-    rows = [told | row | chosen for row in measured.pop("rows")]
+    rows = [told | row | bounds.certified(row, proven) | chosen for row in measured.pop("rows")]
     metrics.write_rows(table, metrics.COLUMNS, rows)
     whole = told | {"rows": rows} | measured
+    whole["certificates"] = [
+        bounds.told(proof, about) for proof, about in zip(proven, spec["certificates"], strict=True)
+    ]
     Path(record).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
