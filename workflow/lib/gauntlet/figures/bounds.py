@@ -27,13 +27,16 @@ NOTHING = (
 BAR = {"facecolor": "#BFD7EA", "edgecolor": "#333333", "hatch": "////", "linewidth": 0.8}
 LOWER, UPPER, CLEAN = "^", "v", "_"
 WIDTH = 0.4
+ASIDE = {LOWER: -0.1, UPPER: 0.1, CLEAN: 0.0}  # so that intervals can be told apart
 
 
 def draw(rows: Sequence[dict]) -> Figure:
     """Draw every (norm, eps) that has both bounds; `rows` are those of robustness.csv, as texts."""
     own = [row for row in rows if row["source"] == SELF]
     met = [row for row in own if row.get("certified_accuracy") not in ("", None)]
-    panels = list(dict.fromkeys((r["dataset"], r["model"], r["norm"], r["eps"]) for r in met))
+    order = list(dict.fromkeys((r["dataset"], r["model"], r["norm"]) for r in met))
+    panels = dict.fromkeys((r["dataset"], r["model"], r["norm"], r["eps"]) for r in met)
+    panels = sorted(panels, key=lambda panel: (order.index(panel[:3]), float(panel[3])))
     if not panels:
         return style.empty(NOTHING)
     defenses = max(len(split(mine, "defense")) for mine in split(own, "dataset", "model").values())
@@ -86,6 +89,7 @@ def _lowest(rows: Sequence[dict]) -> Value | None:
 
 
 def _level(axes, place: float, found: Value, marker: str) -> None:
+    place += ASIDE[marker]
     line = {"fmt": "none", "ecolor": style.ink(), "elinewidth": 0.9, "capsize": 3}
     axes.errorbar(place, found.mean, found.reach, **line)
     size = 320 if marker == CLEAN else 46

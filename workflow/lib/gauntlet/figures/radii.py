@@ -47,9 +47,10 @@ def draw(records: Sequence[dict]) -> Figure:
 def _note(shown: Sequence[dict]) -> str:
     counts = " or ".join(dict.fromkeys(str(one["proof"]["n"]) for one in shown))
     seeds = ", ".join(dict.fromkeys(str(one["seed"]) for one in shown))
+    word = "seeds" if "," in seeds else "seed"
     text = (
-        f"n = {counts} test images, seeds {seeds}. Thick stairs: share right and proven within the "
-        "radius, a line a seed: a lower bound."
+        f"n = {counts} test images, {word} {seeds}. Thick stairs: share right and proven within "
+        "the radius, a line a seed: a lower bound."
     )
     if any(one["proof"]["classifier"] == BASE for one in shown):
         text += (
