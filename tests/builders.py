@@ -141,7 +141,12 @@ class Study:
         train = self.train(run, warnings=warnings) / "train.json"
         sets = [["baseline", "pgd40"]] if transfer and defense != "baseline" else []
         spec = {"dataset": dataset, "model": model, "defense": defense, "seed": seed}
-        spec |= {"attacks": self.spec["attacks"], "minimal": [], "transfer": sets}
+        spec |= {
+            "attacks": self.spec["attacks"],
+            "minimal": [],
+            "transfer": sets,
+            "certificates": [],
+        }
         folder = self.root / "evaluation" / dataset / model / defense
         folder.mkdir(parents=True, exist_ok=True)
         table, record = folder / f"seed{seed}.csv", folder / f"seed{seed}.json"

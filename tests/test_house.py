@@ -23,7 +23,7 @@ EXTRA |= dict.fromkeys(CERTIFIED, {"gauntlet.certify._training"})  # bounds with
 EXTRA |= dict.fromkeys(("gauntlet.attacks.autoattack", "gauntlet.attacks.gauntlet"), MEMBERS)
 # what parsing imports
 LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")
-LIGHT += ("config_models", "crossing", "shapes", "spec_models")
+LIGHT += ("certificates", "config_models", "crossing", "hardware", "shapes", "spec_models")
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib"}
 
 

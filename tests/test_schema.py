@@ -14,8 +14,10 @@ SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 DEFINITIONS = load_schema(str(SCHEMA))["$defs"]
 BASE_TRAINING = load_schema(str(SCHEMA))["properties"]["training"]["properties"].keys()
 SWITCHES = {"dataset": "source", "model": "arch", "attack": "kind", "defense": "kind"}
+SWITCHES |= {"certificate": "kind"}
 SWITCHES |= {"layer": "layer"}
 FOLDERS = {"dataset": "data", "model": "models", "attack": "attacks", "defense": "defenses"}
+FOLDERS |= {"certificate": "certify"}
 BRANCHES = [
     (family, kind)
     for family, switch in SWITCHES.items()
@@ -99,12 +101,14 @@ GIVEN = {
     "dataset": {"split"},
     "model": set(DEFINITIONS["model_onnx"]["properties"]) - {"arch"},
     "attack": {"loss_draws"},
+    "certificate": set(),
     "defense": set(BASE_TRAINING),
 }
 HANDED = {
     "data": {"folder", "mirrors", "progress"},
     "models": {"artefact", "gradients"},
     "attacks": {"streams", "early_stop"},
+    "certify": {"streams", "generator"},
     "defenses": {"generator", "size"},
 }
 # `static` gets the examples of `attack` against `source`, as files.

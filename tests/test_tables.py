@@ -6,11 +6,11 @@ import json
 import pytest
 
 import builders
-from gauntlet import metrics, show, summary, tables
+from gauntlet import metrics, show, summary, tables, wording
 from gauntlet.errors import GauntletError
 from publish_tables import publish_tables
 
-FILES = ("summary.csv", "summary.md", "summary.tex", "timings.csv")
+FILES = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "certificates.csv")
 
 
 def row(**other):
@@ -75,7 +75,7 @@ def test_seeds_with_other_images_are_refused():
     ],
 )
 def test_eps_is_written_as_people_write_it(eps, text):
-    assert tables.short_eps(eps) == text
+    assert wording.short_eps(eps) == text
 
 
 def test_short_table_leaves_curves_out():

@@ -27,6 +27,7 @@ if SHARDS == 1:
         input:
             **data_inputs(),
             weights=attacked_weights,
+            certificates=sparing_certificates,
         output:
             examples=f"{ATTACK}examples.npy",
             draws=f"{ATTACK}draws.npy",
@@ -55,6 +56,7 @@ else:
         input:
             **data_inputs(),
             weights=attacked_weights,
+            certificates=sparing_certificates,
         output:
             examples=temp(f"{ATTACK}shards/{{scatteritem}}/examples.npy"),
             draws=temp(f"{ATTACK}shards/{{scatteritem}}/draws.npy"),

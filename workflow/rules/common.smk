@@ -15,7 +15,8 @@ sys.path.insert(0, str(HOME / "workflow" / "lib"))
 from snakemake.exceptions import WorkflowError
 
 from gauntlet import config as meaning
-from gauntlet import assurance, config_models, fingerprint, schema, spec, spec_models, warm
+from gauntlet import assurance, certificates, config_models, fingerprint, schema, spec
+from gauntlet import spec_models, warm
 from gauntlet.crossing import AS_GIVEN, OWN
 from gauntlet.errors import GauntletError
 
@@ -25,13 +26,14 @@ GIVEN = RUN.replace("{defense}", AS_GIVEN)
 WEIGHTS = "results/weights/{model}/"
 ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
 TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
+CERTIFICATE = f"{RUN}certificates/{{certificate}}/{{part}}/"
 CHECK = "results/checks/{attack}/"
 STUDY = "results/studies/{study}/"
 AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = (
     *("robustness", "tradeoff", "curves", "passes", "transfer"),
-    *("training", "examples", "classes", "rulegraph"),
+    *("bounds", "radii", "training", "examples", "classes", "rulegraph"),
 )
 
 NAME = "[a-z][a-z0-9_]*"
@@ -44,6 +46,7 @@ wildcard_constraints:
     defense=NAME,
     source=NAME,
     attack=NAME,
+    certificate=NAME,
     study=NAME,
     part="train|validation|test",
     seed="[0-9]+",
@@ -209,6 +212,25 @@ def run_ledgers(wildcards):
     return [f"{folder}/attacks/{attack}/test/ledger.csv" for attack in attacks]
 
 
+def certificate_ledger(wildcards, certificate):
+    """Give the ledger of a certificate of the run that the wildcards name."""
+    folder = attacked_weights(wildcards).rpartition("/")[0]
+    return f"{folder}/certificates/{certificate}/{certificates.PART}/ledger.csv"
+
+
+def run_certificates(wildcards):
+    """Give the certificates of one run in a study, in the order of the study's list."""
+    names = SETTINGS["studies"][wildcards.study]["certificates"]
+    return [certificate_ledger(wildcards, name) for name in names]
+
+
+def sparing_certificates(wildcards):
+    """Give the certificates whose images an attack leaves out."""
+    run = [getattr(wildcards, name) for name in RUN_NAMES[:-1]] + [int(wildcards.seed)]
+    names = certificates.sparing(SETTINGS, *run, wildcards.attack, wildcards.part)
+    return [certificate_ledger(wildcards, name) for name in names]
+
+
 def gathered(file):
     """Name a file of every shard of an attack; the other wildcards stay."""
     folder = ATTACK.replace("{", "{{").replace("}", "}}")
@@ -240,11 +262,6 @@ def run_reruns(wildcards):
     return [f"{AUDIT}rerun/ledger.csv".format(**dict(wildcards))] if wanted else []
 
 
-def run_certificates(wildcards):
-    """Give the certificates of one run in a study."""
-    return []
-
-
 def gate_targets(studies):
     """Give what says that the gates of some studies are passed."""
     gated = [study for study in studies if assurance.gate_spec(SETTINGS, study)["demands"]]
@@ -273,6 +290,7 @@ def study_tables(wildcards):
 def study_targets(study):
     """Give the tables, figures and gate of a study, all but its passing of the gate."""
     tables = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "robustness.csv")
+    tables += ("certificates.csv",)
     figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
     gate = ("gate.json", "gate.md") if gate_targets([study]) else ()
     return [STUDY.format(study=study) + name for name in (*tables, *figures, *gate)]
@@ -346,6 +364,10 @@ RULE_EDGES = [
     ["train_model", "transfer_examples"],
     ["craft_examples", "transfer_examples"],
     ["craft_examples", "train_model"],
+    ["train_model", "certify_robustness"],
+    ["import_model", "certify_robustness"],
+    ["certify_robustness", "craft_examples"],
+    ["certify_robustness", "evaluate_robustness"],
     ["check_attacks", "evaluate_robustness"],
     ["craft_examples", "evaluate_robustness"],
     ["transfer_examples", "evaluate_robustness"],
@@ -367,6 +389,9 @@ RULE_EDGES = [
     ["evaluate_robustness", "plot_passes"],
     ["collect_results", "plot_transfer"],
     ["collect_results", "plot_robustness"],
+    ["evaluate_robustness", "publish_tables"],
+    ["collect_results", "plot_bounds"],
+    ["evaluate_robustness", "plot_radii"],
     ["collect_results", "plot_tradeoff"],
     ["collect_results", "plot_curves"],
     ["collect_results", "plot_classes"],

@@ -4,6 +4,7 @@ rule evaluate_robustness:
         ledgers=run_ledgers,
         checks=run_checks,
         transfers=run_transfers,
+        certificates=run_certificates,
         train=f"{RUN}train.json",
         audits=run_audits,
         reruns=run_reruns,

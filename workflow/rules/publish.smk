@@ -3,6 +3,7 @@ rule publish_tables:
     input:
         robustness=rules.collect_results.output.robustness,
         provenances=run_files("train.provenance.json"),
+        records=study_records,
     output:
         summary_csv=report(
             f"{STUDY}summary.csv",
@@ -17,6 +18,12 @@ rule publish_tables:
             caption="../report/timings.rst",
             category="Tables",
             labels={"study": "{study}", "table": "training cost"},
+        ),
+        certificates=report(
+            f"{STUDY}certificates.csv",
+            caption="../report/certificates.rst",
+            category="Tables",
+            labels={"study": "{study}", "table": "certificates"},
         ),
         provenance=f"{STUDY}summary.provenance.json",
     log:
@@ -53,6 +60,48 @@ rule plot_robustness:
         **specified("plot_robustness", spec.figure_spec, "study"),
     script:
         "../scripts/plot_robustness.py"
+
+
+rule plot_bounds:
+    """Draw how far certified and robust accuracy lie apart."""
+    input:
+        robustness=rules.collect_results.output.robustness,
+    output:
+        **figure_files("bounds", "Certificates"),
+    log:
+        "logs/studies/{study}/figures/bounds.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/bounds.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_bounds", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_bounds.py"
+
+
+rule plot_radii:
+    """Draw certified accuracy against the radius."""
+    input:
+        records=study_records,
+    output:
+        **figure_files("radii", "Certificates"),
+    log:
+        "logs/studies/{study}/figures/radii.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/radii.tsv"
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **specified("plot_radii", spec.figure_spec, "study"),
+    script:
+        "../scripts/plot_radii.py"
 
 
 rule plot_tradeoff:

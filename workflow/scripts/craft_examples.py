@@ -4,12 +4,25 @@ from gauntlet.job import run
 
 
 def craft_examples(
-    images, labels, meta, split, weights, examples, draws, ledger, *, spec, keep=None
+    images,
+    labels,
+    meta,
+    split,
+    weights,
+    examples,
+    draws,
+    ledger,
+    certificates=(),
+    *,
+    spec,
+    keep=None,
 ):
     """Write float32 examples, random draws of full strength, and the ledger of what they did.
 
     The examples are judged as they were saved: they are read back from their file. What is done is
     kept in the folder `keep` until the job has ended, so that an interrupted one goes on from it.
+    `certificates` are ledgers of what is proven: such images are not attacked, but for a sample.
+    Raises GauntletError if an image of that sample falls.
     """
     import numpy as np
     import torch
@@ -18,10 +31,13 @@ def craft_examples(
     from gauntlet.ledger import COLUMNS
     from gauntlet.ledger import ledger as judged
     from gauntlet.models import evaluating
+    from gauntlet.sparing import Spared
 
     device = compute.prepare(spec)
     part = stages.load_part(images, labels, meta, split, spec["part"], device)
-    everyone = crafting.Victims(*part, io.read_json(meta)["source"])
+    spared = Spared(certificates, spec, part[0]) if certificates else None
+    limits = spared.limits() if spared else None
+    everyone = crafting.Victims(*part, io.read_json(meta)["source"], limits)
     victims = everyone.select(stages.shard_rows(spec, len(part[0])))
     model = stages.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
@@ -30,7 +46,8 @@ def craft_examples(
         np.save(draws, made.draws.flatten(0, 1).numpy())
         saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
         rows = judged(model, spec, victims, saved, "white-box", made)
-        io.write_rows(ledger, COLUMNS, rows)
+        told = (*COLUMNS, "certified") if spared else COLUMNS
+        io.write_rows(ledger, told, spared.marked(rows) if spared else rows)
 
 
 if __name__ == "__main__":

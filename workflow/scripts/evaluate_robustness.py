@@ -4,19 +4,30 @@ from gauntlet.job import run_here
 
 
 def evaluate_robustness(
-    ledgers, checks, transfers, train, table, record, audits=(), reruns=(), *, spec: dict
+    ledgers,
+    checks,
+    transfers,
+    train,
+    table,
+    record,
+    audits=(),
+    reruns=(),
+    certificates=(),
+    *,
+    spec: dict,
 ) -> None:
     """Measure every attack, and the worst case per image of attacks with one norm and eps.
 
     `ledgers` and `checks` follow spec["attacks"], `transfers` spec["transfer"] ([source, attack]
-    pairs). An attack that failed its check gets no robust accuracy of its own. `audits` is the
-    model's audit, or empty; `reruns` the ledger of the attack that went around what the audit found
-    (which may have no rows), or empty.
+    pairs), `certificates` spec["certificates"]. An attack that failed its check gets no robust
+    accuracy of its own. `audits` is the model's audit, or empty; `reruns` the ledger of the attack
+    that went around what the audit found (which may have no rows), or empty. Raises GauntletError
+    if an example broke what a certificate proves.
     """
     import json
     from pathlib import Path
 
-    from gauntlet import metrics
+    from gauntlet import bounds, metrics, proofs
     from gauntlet.points import RERUN, agree, has_rows, read_points
 
     points = []
@@ -27,20 +38,28 @@ def evaluate_robustness(
     for path in reruns:
         points += read_points(path, RERUN) if has_rows(path) else []
     agree(points)
+    proven = [
+        proofs.read_proof(path, about["name"])
+        for path, about in zip(certificates, spec["certificates"], strict=True)
+    ]
+    proofs.agree(points[0], proven)
+    proofs.refuse(proofs.contradictions(points, proven))
     training, *verdicts = (
         json.loads(Path(p).read_text(encoding="utf-8")) for p in (train, *checks)
     )
     told = {name: spec[name] for name in ("dataset", "model", "defense", "seed")}
     by_name = dict(zip(spec["attacks"], verdicts, strict=True))
-    measured = metrics.evaluate(
-        points, by_name, training["warnings"], spec["minimal"], bool(audits)
-    )
+    noticed = [*training["warnings"], *(f"{p.certificate}: {p.note}" for p in proven if p.note)]
+    measured = metrics.evaluate(points, by_name, noticed, spec["minimal"], bool(audits))
     chosen = {name: training[name] for name in ("selection", "selected_epoch")}
     found = [json.loads(Path(path).read_text(encoding="utf-8"))["summary"] for path in audits]
     chosen["audit"] = found[0] if found else ""
-    rows = [told | row | chosen for row in measured.pop("rows")]
+    rows = [told | row | bounds.certified(row, proven) | chosen for row in measured.pop("rows")]
     metrics.write_rows(table, metrics.COLUMNS, rows)
     whole = told | {"rows": rows} | measured
+    whole["certificates"] = [
+        bounds.told(proof, about) for proof, about in zip(proven, spec["certificates"], strict=True)
+    ]
     Path(record).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

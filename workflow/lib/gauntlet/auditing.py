@@ -9,11 +9,11 @@ from torch import Tensor
 from gauntlet.audit import Finding, audit, remedies, verdict
 from gauntlet.audit._finding import FAIL, WARN
 from gauntlet.audit._subject import Certified, Subject
-from gauntlet.certify import deterministic
 from gauntlet.errors import GauntletError
 from gauntlet.lens import NonFiniteLogits
 from gauntlet.metrics import read_rows
 from gauntlet.points import Point, read_points
+from gauntlet.proofs import read_proof
 from gauntlet.seeding import generator
 
 Part = tuple[Tensor, Tensor, Tensor]  # places in the data set [N], images [N, C, H, W], labels [N]
@@ -76,22 +76,13 @@ def findings_of(subject: Subject, spec: dict) -> list[Finding]:
 
 
 def read_certificates(paths: Sequence[str]) -> list[Certified]:
-    """Read tables of certificates: columns index, kind, norm, eps and certified (0 or 1)."""
-    groups: dict[tuple, list[dict]] = {}
-    for path in paths:
-        for row in read_rows(path):
-            try:
-                groups.setdefault((row["kind"], row["norm"], float(row["eps"])), []).append(row)
-            except (KeyError, ValueError) as error:
-                raise GauntletError(f"{path} is no table of certificates ({error}).") from error
+    """Read what ledgers of certificates prove of the model itself, at each of their eps."""
+    proofs = [proof for proof in map(read_proof, paths) if proof.deterministic]
     return [
-        Certified(
-            *key,
-            torch.tensor([int(row["index"]) for row in rows]),
-            torch.tensor([row["certified"] in ("1", "True") for row in rows]),
-        )
-        for key, rows in groups.items()
-        if deterministic(key[0])
+        Certified(proof.certificate, proof.norm, eps, *map(torch.from_numpy, held))
+        for proof in proofs
+        for eps in proof.eps
+        for held in [(proof.index, proof.covers(eps))]
     ]
 
 

@@ -1,8 +1,6 @@
 """Adversarial examples of one attack against one model."""
 
 import inspect
-import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -11,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gauntlet import io, scoring
+from gauntlet import pools, scoring
 from gauntlet.attacks import bind
 from gauntlet.balls import ball
 from gauntlet.errors import GauntletError
@@ -20,8 +18,6 @@ from gauntlet.plugins import load
 from gauntlet.progress import Progress
 from gauntlet.streams import Streams
 from gauntlet.threat import Attempt, distance, per_image
-
-logger = logging.getLogger(__name__)
 
 POOL = 4  # chunks of the model that one pool of images fills: what is attacked, and saved, together
 
@@ -47,19 +43,33 @@ class Crafted:
 
 @dataclass(frozen=True)
 class Victims:
-    """Images [N, C, H, W], labels [N], their places in the data set, index [N], and its origin."""
+    """Images [N, C, H, W], labels [N], their places in the data set, index [N], and its origin.
+
+    `spared` float64 [N], if given: the eps up to which an image is not attacked (-1: none).
+    """
 
     index: Tensor
     images: Tensor
     labels: Tensor
     origin: str = ""
+    spared: Tensor | None = None
 
     def select(self, rows: Tensor | slice) -> "Victims":
         """Keep the named rows only."""
-        columns = (self.index, self.images, self.labels)
-        if isinstance(rows, slice):
-            return Victims(*(column[rows] for column in columns), self.origin)
-        return Victims(*(column[rows.to(column.device)] for column in columns), self.origin)
+
+        def kept(column: Tensor | None) -> Tensor | None:
+            if column is None or isinstance(rows, slice):
+                return None if column is None else column[rows]
+            return column[rows.to(column.device)]
+
+        columns = map(kept, (self.index, self.images, self.labels))
+        return Victims(*columns, self.origin, kept(self.spared))
+
+    def open_at(self, point: dict) -> Tensor:
+        """Tell which images an attack with these settings is to be let loose on: bool [N]."""
+        if self.spared is None:
+            return torch.ones_like(self.labels, dtype=torch.bool)
+        return (self.spared < point["eps"]).to(self.labels.device)
 
 
 def craft(model: nn.Module, spec: dict, victims: Victims, keep: Path | None = None) -> Crafted:
@@ -69,12 +79,13 @@ def craft(model: nn.Module, spec: dict, victims: Victims, keep: Path | None = No
     a run that was interrupted. Images that the model gets wrong are not attacked.
     """
     lens = lens_for(model, spec["points"][0], spec["batch"], spec["precision"])
-    pools = torch.arange(len(victims.index)).split(spec["batch"] * POOL)
+    places = torch.arange(len(victims.index)).split(spec["batch"] * POOL)
     progress, made, standing = Progress("attack", len(victims.index)), [], 0
-    for number, rows in enumerate(pools):
+    for number, rows in enumerate(places):
         some = victims.select(slice(int(rows[0]), int(rows[-1]) + 1))
-        pool = _resumed(keep, number, some) or _attacked(lens, spec, some)
-        _save(keep, number, pool)
+        saved = pools.resumed(keep, number, [field.name for field in fields(Crafted)])
+        pool = Crafted(**saved) if saved else _attacked(lens, spec, some)
+        pools.save(keep, number, vars(pool))
         made.append(pool)
         right = scoring.predict(lens, pool.examples[-1].to(some.images.device)) == some.labels
         standing += int(right.sum())
@@ -148,7 +159,7 @@ def _fixed(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[
     forwards = torch.zeros_like(victims.labels)
     backwards, felled_at, by = forwards.clone(), forwards.clone(), forwards - 1
     for point in spec["points"]:
-        rows = standing.nonzero().squeeze(1)
+        rows = (standing & victims.open_at(point)).nonzero().squeeze(1)
         if len(rows):
             attempt = _attempt(lens, spec, point, victims.select(rows), "craft")
             best[rows], before = attempt.images, forwards[rows]
@@ -163,7 +174,8 @@ def _fixed(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[
 
 def _nearest(lens: Lens, spec: dict, victims: Victims, right: Tensor) -> Iterator[tuple]:
     """Look for the nearest example once; beyond an eps it is pulled into that ball."""
-    first, rows = _whole_curve(spec["points"]), right.nonzero().squeeze(1)
+    first, right = _whole_curve(spec["points"]), right & victims.open_at(spec["points"][-1])
+    rows = right.nonzero().squeeze(1)
     found, forwards = victims.images.clone(), torch.zeros_like(victims.labels)
     backwards, felled_at, by = forwards.clone(), forwards.clone(), forwards - 1
     if len(rows):
@@ -218,25 +230,3 @@ def _draws(lens: Lens, spec: dict, victims: Victims) -> tuple[Tensor, Tensor]:
         means.append(total / count if count else total + torch.nan)
     kept = firsts or [victims.images[:0]] * len(spec["points"])
     return torch.stack(kept), torch.stack(means)
-
-
-def _save(keep: Path | None, number: int, pool: Crafted) -> None:
-    if keep is not None:
-        path = keep / f"pool{number:05d}.pt"
-        fresh = path.with_suffix(f".{os.getpid()}.part")
-        io.save_state(vars(pool), fresh)
-        os.replace(fresh, path)
-
-
-def _resumed(keep: Path | None, number: int, victims: Victims) -> Crafted | None:
-    """Give a pool that an interrupted run has finished; None if there is none."""
-    path = None if keep is None else keep / f"pool{number:05d}.pt"
-    if path is None or not path.exists():
-        return None
-    try:
-        found = Crafted(**io.load_state(path))
-    except (GauntletError, TypeError):
-        logger.warning("%s is damaged; its images are attacked anew", path)
-        return None
-    logger.info("goes on after pool %d of an interrupted run", number)
-    return found

@@ -1,5 +1,9 @@
-"""The one exception for everything a user can cause and mend."""
+"""The exceptions for everything a user can cause and mend."""
 
 
 class GauntletError(ValueError):
     """A mistake in a setting or a file, in one sentence: key or file, value, what is allowed."""
+
+
+class Uncertifiable(GauntletError):
+    """A model that a kind of certificate cannot read; it can be attacked all the same."""

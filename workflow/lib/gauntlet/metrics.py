@@ -19,6 +19,7 @@ COLUMNS = (
     *("dataset", "model", "defense", "seed", "attack", "source", "access", "norm", "eps", "n"),
     *("clean_accuracy", "clean_low", "clean_high"),
     *("robust_accuracy", "robust_low", "robust_high", "robust_8bit", "success_rate"),
+    *("certified_accuracy", "certified_low", "certified_high"),
     *("mean_adversarial_loss", "median_linf", "median_l2", "median_l1"),
     *(
         "mean_forwards",

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from gauntlet import assurance
+from gauntlet import assurance, certificates
 from gauntlet.config import Reference, choices, contradictions, dotted
 from gauntlet.config_models import model_problems
 from gauntlet.errors import GauntletError
@@ -36,7 +36,13 @@ def _completed(config: Any, schema: dict[str, Any]) -> dict[str, Any]:
     _raise(_complaints(config, schema))
     references: list[Reference] = []
     filled = _fill(deepcopy(config), schema, (), schema, references)
-    _raise([*contradictions(filled, references), *model_problems(filled)])
+    _raise(
+        [
+            *contradictions(filled, references),
+            *model_problems(filled),
+            *certificates.contradictions(filled),
+        ]
+    )
     _raise(list(assurance.contradictions(filled)))
     return filled
 

@@ -6,20 +6,17 @@ defenses, and the device and thread count, on which the last bits depend. A `Run
 into the arguments: `train_spec(config, *run)`.
 """
 
-import os
-import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from gauntlet import certificates
 from gauntlet.config import MINIMAL, attack_points, init_source, own_settings
 from gauntlet.config_models import model_settings
 from gauntlet.crossing import AS_GIVEN, crossed, external_models
+from gauntlet.hardware import device_kind, precision
 
 Spec = dict[str, Any]
 CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
-BFLOAT_FLAGS = {"amx_bf16", "avx512_bf16"}
 ALL = "all"  # as a transfer's source: every defense of the study
 LISTS = ("datasets", "models", "defenses", "attacks", "seeds")
 # Where a specification names a plug-in: key of the dict, family of plug-ins, key of the name.
@@ -29,6 +26,7 @@ PLUGINS = {
     "attack": ("attacks", "kind"),
     "validation_attack": ("attacks", "kind"),
     "points": ("attacks", "kind"),
+    "certificate": ("certify", "kind"),
 }
 
 
@@ -39,51 +37,6 @@ class Run(NamedTuple):
     model: str
     defense: str
     seed: int
-
-
-def device_kind(
-    config: Spec,
-    *,
-    environ: Mapping[str, str] = os.environ,
-    platform: str = sys.platform,
-    machine: Callable[[], str] = lambda: os.uname().machine,
-    exists: Callable[[str], bool] = os.path.exists,
-    which: Callable[[str], str | None] = shutil.which,
-) -> str:
-    """Resolve `compute.device` to cpu, cuda or mps without importing PyTorch.
-
-    auto is cuda where a GPU is visible, mps on a Mac with Apple's own processor, else cpu.
-    """
-    wanted = config["compute"]["device"]
-    if wanted != "auto":
-        return wanted
-    visible = environ.get("CUDA_VISIBLE_DEVICES")
-    hidden = visible is not None and visible.strip() in ("", "-1")
-    if not hidden and (exists("/dev/nvidia0") or (visible and which("nvidia-smi"))):
-        return "cuda"
-    return "mps" if platform == "darwin" and machine() == "arm64" else "cpu"
-
-
-def precision(config: Spec, *, cpuinfo: str = "/proc/cpuinfo") -> str:
-    """Resolve `compute.precision`: auto is bfloat16 where the device multiplies it natively.
-
-    That is on CUDA, and on a CPU whose flags say so; else float32.
-    """
-    wanted = config["compute"]["precision"]
-    if wanted != "auto":
-        return wanted
-    device = device_kind(config)
-    native = _multiplies_bfloat16(cpuinfo) if device == "cpu" else device == "cuda"
-    return "bfloat16" if native else "float32"
-
-
-@cache
-def _multiplies_bfloat16(cpuinfo: str) -> bool:
-    if not os.path.exists(cpuinfo):
-        return False
-    with open(cpuinfo, encoding="utf-8") as stream:
-        flags = next((line.split() for line in stream if line.startswith("flags")), [])
-    return bool(BFLOAT_FLAGS & set(flags))
 
 
 def ordered(value: Any) -> Any:
@@ -147,11 +100,14 @@ def craft_spec(
 ) -> Spec:
     """Say how examples are made on a part of the data: `points`, one attack's settings per eps.
 
-    On another part than test the examples serve training, which needs one draw of them.
+    On another part than test the examples serve training, which needs one draw of them. `spare` is
+    there if certificates (inputs) say which images need no attack.
     """
-    settings = config["attacks"][attack]
+    settings, run = config["attacks"][attack], (dataset, model, defense, int(seed))
     draws = settings.get("loss_draws", 0) if part == "test" else 1
     own = {"loss_draws": draws, "part": part, "precision": precision(config)}
+    if names := certificates.sparing(config, *run, attack, part):
+        own["spare"] = {"sample": certificates.sample(config, *run, names)}
     return ordered(job_spec(config, model, seed) | own | {"points": attack_points(settings)})
 
 
@@ -171,6 +127,20 @@ def check_spec(config: Spec, attack: str) -> Spec:
     chosen = {"batch": compute["batch"] or CHUNKS[device], "threads": compute["threads"]}
     chosen |= {"device": device, "precision": precision(config)}
     return ordered(chosen | {"points": attack_points(config["attacks"][attack])})
+
+
+def certify_spec(
+    config: Spec,
+    dataset: str,
+    model: str,
+    defense: str,
+    seed: int | str,
+    certificate: str,
+    part: str,
+) -> Spec:
+    """Say what is proven about a part of the data: `certificate`, one set of settings per eps."""
+    points = certificates.certificate_points(config["certificates"][certificate])
+    return ordered(job_spec(config, model, seed) | {"part": part, "certificate": points})
 
 
 def transfer_spec(
@@ -197,11 +167,12 @@ def evaluate_spec(
 ) -> Spec:
     """Say which ledgers make a model's rows in a study; names, because the rows show them."""
     run = Run(dataset, model, defense, int(seed))
-    attacks = config["studies"][study]["attacks"]
-    sets = transfer_sets(config, study, defense)
+    lists = config["studies"][study]
+    attacks, sets = lists["attacks"], transfer_sets(config, study, defense)
     nearest = [name for name in attacks if config["attacks"][name]["kind"] in MINIMAL]
     shown = {"attacks": attacks, "minimal": nearest, "transfer": sets}
-    return ordered(run._asdict() | shown)
+    proofs = [certificates.described(config, name) for name in lists["certificates"]]
+    return ordered(run._asdict() | shown | {"certificates": proofs})
 
 
 def table_spec(config: Spec, study: str) -> Spec:

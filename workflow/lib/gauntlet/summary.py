@@ -12,6 +12,7 @@ SUMMARY = (
     *GROUP,
     *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
     *("robust_mean", "robust_std", "robust_low", "robust_high", "robust_8bit_mean"),
+    *("certified_mean", "certified_std", "certified_low", "certified_high"),
     *("success_mean", "loss_mean", "forwards_mean", "backwards_mean", "felled_by"),
     *("selection", "audit", "warning"),
 )
@@ -40,9 +41,9 @@ def _joined(rows: list[dict]) -> dict:
     if len(counts) != 1:
         raise GauntletError(f"{name} has {sorted(counts)} images by seed; allowed is one number.")
     joined = {"n": counts.pop(), "seeds": len(rows), "selection": rows[0]["selection"]}
-    for name in ("clean", "robust"):
+    for name in ("clean", "robust", "certified"):
         mean, spread = mean_std(rows, f"{name}_accuracy")
-        nothing = math.isnan(mean)  # an attack that failed its check has no robust accuracy
+        nothing = math.isnan(mean)  # an attack that failed its check, or no certificate
         low, high = (mean, mean) if nothing else wilson(mean, int(joined["n"]))
         parts = {"mean": mean, "std": spread, "low": low, "high": high}
         joined |= {f"{name}_{part}": rounded(value) for part, value in parts.items()}
@@ -54,7 +55,7 @@ def _joined(rows: list[dict]) -> dict:
 
 def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
     """Give mean and sample standard deviation of a column's filled fields; nan for too few."""
-    values = [float(row[column]) for row in rows if row[column] not in ("", None)]
+    values = [float(row[column]) for row in rows if row.get(column) not in ("", None)]
     mean = fmean(values) if values else math.nan
     return mean, stdev(values) if len(values) > 1 else math.nan
 

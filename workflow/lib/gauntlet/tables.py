@@ -1,6 +1,5 @@
 """From summaries to tables in Markdown, LaTeX and plain text."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,9 +7,11 @@ from statistics import fmean
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from gauntlet import verdicts
+from gauntlet.intervals import interval_cells, interval_heads, interval_threats, is_certified
 from gauntlet.metrics import WORST
 from gauntlet.points import SELF
 from gauntlet.summary import GROUP
+from gauntlet.wording import percent, threat_label
 
 POINT = ("attack", "source", "norm", "eps")
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mb")
@@ -60,19 +61,6 @@ def headline(rows: Sequence[dict]) -> list[tuple[str, str, str, str]]:
     return own + worst + [p for p in fixed if p[1] != SELF] or points
 
 
-def short_eps(eps: str | float) -> str:
-    """Write an eps as a short decimal or as a fraction of 255."""
-    value = float(eps)
-    if len(f"{value:.6g}") <= 6 or not math.isclose(value * 255, round(value * 255), abs_tol=1e-3):
-        return f"{value:.4g}"
-    return f"{round(value * 255)}/255"
-
-
-def threat_label(norm: str, eps: str | float) -> str:
-    """Write a threat model: `linf 8/255`, `sigma 0.1`."""
-    return f"{'sigma' if norm == 'noise' else norm} {short_eps(eps)}"
-
-
 def point_labels(points: Sequence[tuple[str, str, str, str]]) -> dict[tuple, str]:
     """Name points as briefly as they can be told apart."""
     names = [(p[0], p[1]) for p in points]
@@ -95,20 +83,17 @@ def threats_text(points: Sequence[tuple[str, str, str, str]]) -> str:
     return "; ".join(f"{', '.join(attacks)}: {threat}" for threat, attacks in threats.items())
 
 
-def percent(mean: str | float | None, spread: str | float | None = None) -> str:
-    """Write a share as a percentage with one decimal, with its spread if there is one."""
-    if mean in ("", None):
-        return "–"
-    text = f"{100 * float(mean):.1f}"
-    return text if spread in ("", None) else f"{text} ± {100 * float(spread):.1f}"
-
-
 def headline_table(
     rows: Sequence[dict], seconds: dict[tuple, list[float]] | None = None, spread: bool = True
 ) -> Table:
-    """Make the short table: a row per model, a column per attack, and training seconds if given."""
+    """Make the short table: a row per model, a column per attack, and training seconds if given.
+
+    Where certificates meet attacks stand intervals: true robust accuracy lies within.
+    """
     points = headline(rows)
     labels = point_labels(points)
+    shown = {(point[2], float(point[3])) for point in points}
+    threats = [threat for threat in interval_threats(rows) if threat in shown]
     runs: dict[tuple, dict] = {}
     for row in rows:
         mine = runs.setdefault(tuple(row[name] for name in GROUP[:3]), {})
@@ -123,11 +108,12 @@ def headline_table(
             _cell(mine.get(point, {}), "robust", spread) + verdicts.mark(mine.get(point, {}))
             for point in points
         ]
+        cells += interval_cells(list(mine.values()), threats)
         cells += [verdicts.word(list(mine.values()))] if verdicts.audited(rows) else []
         if seconds is not None:
             cells.append(f"{fmean(seconds[run]):.1f}" if run in seconds else "–")
         lines.append((*names, *cells))
-    head = (*(GROUP[i] for i in kept), "clean", *labels.values())
+    head = (*(GROUP[i] for i in kept), "clean", *labels.values(), *interval_heads(threats))
     head += ("audit",) if verdicts.audited(rows) else ()
     return Table(_title(rows), head if seconds is None else (*head, "training s"), lines)
 
@@ -159,11 +145,12 @@ def _widest(rows: Sequence[dict]) -> float:
 def full_table(rows: Sequence[dict]) -> Table:
     """Make the long table: every attack and eps, with intervals."""
     head = (*GROUP[:4], "access", "eps", "n", "seeds", "clean", "95 %", "robust", "95 %")
-    head += ("8-bit", "loss", "passes")
-    return Table("All attacks", head, [_full_row(row) for row in rows])
+    certified = any(map(is_certified, rows))
+    head += ("certified",) * certified + ("8-bit", "loss", "passes")
+    return Table("All attacks", head, [_full_row(row, certified) for row in rows])
 
 
-def _full_row(row: dict) -> tuple[str, ...]:
+def _full_row(row: dict, certified: bool) -> tuple[str, ...]:
     access = row["access"] + ("" if row["source"] == SELF else f" from {row['source']}")
     names = [row[name].replace(WORST, "worst case") for name in GROUP[:4]]
     counts = [access, threat_label(row["norm"], row["eps"]), str(row["n"]), str(row["seeds"])]
@@ -171,6 +158,8 @@ def _full_row(row: dict) -> tuple[str, ...]:
     for name in ("clean", "robust"):
         shares.append(percent(row[f"{name}_mean"], row[f"{name}_std"]))
         shares.append(f"[{percent(row[f'{name}_low'])}, {percent(row[f'{name}_high'])}]")
+    if certified:
+        shares.append(percent(row["certified_mean"], row["certified_std"]))
     loss = "–" if row["loss_mean"] in ("", None) else f"{float(row['loss_mean']):.3g}"
     return (*names, *counts, *shares, percent(row["robust_8bit_mean"]), loss, _passes(row))
 

@@ -17,7 +17,7 @@ from gauntlet.certify._ops import (
     Shape,
     Sum,
 )
-from gauntlet.errors import GauntletError
+from gauntlet.errors import Uncertifiable
 
 SAME = (nn.Identity, nn.Dropout, nn.Dropout2d)
 AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
@@ -37,14 +37,14 @@ class Node:
 def read_network(model: nn.Module, images: Tensor) -> list[Node]:
     """Give the operations of a model in eval mode; the last one's results are the logits.
 
-    Parameters are those of the model, not copies. Raises GauntletError for a layer that linear
+    Parameters are those of the model, not copies. Raises Uncertifiable for a layer that linear
     bounds do not know (it is named), or if the operations do not give the model's own logits.
     """
     nodes = follow(model, images[:1])
     with torch.no_grad():
         wanted, given = model(images), evaluate(nodes, images)
     if not torch.allclose(wanted, given, rtol=0, atol=CLOSE * max(1, float(wanted.abs().max()))):
-        raise GauntletError(
+        raise Uncertifiable(
             "The model's forward pass is not what its layers compute, so that nothing can be "
             "certified; attacks still run."
         )
@@ -54,12 +54,12 @@ def read_network(model: nn.Module, images: Tensor) -> list[Node]:
 def follow(model: nn.Module, image: Tensor) -> list[Node]:
     """Give the operations of a model, whose batch norm and dropout are taken as at evaluation.
 
-    `image` is [1, C, H, W]. Raises GauntletError for a layer that linear bounds do not know.
+    `image` is [1, C, H, W]. Raises Uncertifiable for a layer that linear bounds do not know.
     """
     try:
         traced = fx.symbolic_trace(model)
     except Exception as error:  # tracing runs the model's own code
-        raise GauntletError(
+        raise Uncertifiable(
             f"The model's forward pass cannot be followed for a certificate "
             f"({type(error).__name__}: {str(error).splitlines()[0][:120]}); attacks still run."
         ) from error
@@ -224,8 +224,8 @@ def _refuse(name: str):
     raise _unknown(name)
 
 
-def _unknown(name: str) -> GauntletError:
-    return GauntletError(
+def _unknown(name: str) -> Uncertifiable:
+    return Uncertifiable(
         f"Certificates do not know the model's layer '{name}'; attacks still run on it, and "
         f"smoothing can certify it."
     )

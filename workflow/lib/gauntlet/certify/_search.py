@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gauntlet.certify._ball import Region, region
 from gauntlet.certify._certificate import Certificate
 from gauntlet.certify._network import Node, evaluate, read_network
-from gauntlet.errors import GauntletError
+from gauntlet.errors import GauntletError, Uncertifiable
 
 ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
 HALVINGS = 8
@@ -40,7 +40,7 @@ def prove(
     most = 2 * eps if ceiling is None else max(ceiling, eps)
     _require(norm, eps, batch, ceiling)
     if not isinstance(model, nn.Module):
-        raise GauntletError("A certificate needs the model's layers; this one is a mere function.")
+        raise Uncertifiable("A certificate needs the model's layers; this one is a mere function.")
     exact = copy.deepcopy(model).double()
     parts = []
     for rows in torch.arange(len(images)).split(batch) if len(images) else ():

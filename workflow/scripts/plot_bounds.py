@@ -1,0 +1,17 @@
+"""Plot how far certified and robust accuracy lie apart."""
+
+from gauntlet.job import run
+
+
+def plot_bounds(robustness: str, png: str, svg: str, *, spec: dict) -> None:
+    """Draw an interval per model wherever a certificate and an attack meet."""
+    from gauntlet.figures import style
+    from gauntlet.figures.bounds import draw
+    from gauntlet.metrics import read_rows
+
+    rows = read_rows(robustness)
+    style.render(lambda: draw(rows), png, svg, spec["figures"])
+
+
+if __name__ == "__main__":
+    run(plot_bounds, snakemake)
