@@ -39,7 +39,7 @@ def ledger(
     """
     lens = Lens(model, spec["batch"])
     clean = named(victims, lambda: scoring.score(lens, victims.images, victims.labels))
-    constants = {"access": access, "note": _note(lens, victims.images)}
+    constants = {"access": access, "note": outputs_note(lens, victims.images)}
     for number, point in enumerate(spec["points"]):
         norm, eps = threat.extent(point)
         columns, success = _judged(lens, victims, clean, examples[number], norm, eps)
@@ -102,7 +102,7 @@ def _costs(crafted: Crafted, number: int, members: tuple[str, ...], success: Ten
     return columns | ({} if bool(losses.isnan().all()) else {"draw_loss": losses})
 
 
-def _note(lens: Lens, images: Tensor) -> str:
+def outputs_note(lens: Lens, images: Tensor) -> str:
     """Name outputs that are probabilities: losses on logits then mislead gradients."""
     logits = lens(images[: lens.batch])
     positive = bool((logits >= 0).all())

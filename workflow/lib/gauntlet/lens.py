@@ -115,7 +115,9 @@ def look(model: Callable) -> Lens:
 def _backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
     with torch.enable_grad():
         values = objective(logits, rows)
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        gradient = torch.zeros_like(leaf)  # of a model that lets no gradient through
+        if values.requires_grad:
+            gradient = torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
     return gradient[: len(rows)].float(), values.detach(), logits.detach()
 
 

@@ -1,0 +1,24 @@
+"""Audit checks, one plug-in file each: `gauntlet/audit/<check>.py` holds the function `<check>`."""
+
+from collections.abc import Iterable, Iterator
+
+from gauntlet.audit._finding import FAIL, PASS, WARN, Finding
+from gauntlet.audit._subject import Subject
+from gauntlet.plugins import load
+
+
+def audit(subject: Subject, checks: Iterable[str]) -> Iterator[Finding]:
+    """Put a model through the named checks, in their order."""
+    for name in checks:
+        yield load("audit", name)(subject)
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """Give the worst verdict: fail, warn, else pass."""
+    given = {finding.verdict for finding in findings}
+    return FAIL if FAIL in given else WARN if WARN in given else PASS
+
+
+def remedies(findings: Iterable[Finding]) -> list[str]:
+    """Name, sorted, what an attack must do to go around what was found."""
+    return sorted({finding.remedy for finding in findings if finding.remedy})

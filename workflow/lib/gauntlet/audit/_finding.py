@@ -1,0 +1,36 @@
+"""What a check of the audit gives back."""
+
+from dataclasses import dataclass, field
+
+PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
+VERDICTS = (PASS, WARN, FAIL, SKIPPED)
+NOTHING = "Nothing to do."
+# Ways around what a check has found; an attack that takes them is due.
+STRENGTH, AVERAGE, STRAIGHT = "strength", "average", "straight_through"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's verdict on a model: pass, warn, fail or skipped.
+
+    `evidence` holds the numbers it rests on (accuracies and shares from 0 to 1), `meaning` says in
+    one sentence what they say of the model, `advice` in one sentence what to do, and `remedy` names
+    the way around that an attack must take, or is empty.
+    """
+
+    check: str
+    verdict: str
+    evidence: dict[str, float | int | str | None] = field(default_factory=dict)
+    meaning: str = ""
+    advice: str = NOTHING
+    remedy: str = ""
+
+
+def graded(value: float, warn: float, fail: float) -> str:
+    """Give the verdict on a value that should be small: from `warn` on, and from `fail` on."""
+    return FAIL if value >= fail else WARN if value >= warn else PASS
+
+
+def skipped(check: str, why: str, advice: str = NOTHING) -> Finding:
+    """Give the finding of a check that had nothing to look at."""
+    return Finding(check, SKIPPED, meaning=why, advice=advice)

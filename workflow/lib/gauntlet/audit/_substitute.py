@@ -1,0 +1,59 @@
+"""A stand-in for a model, trained on its answers alone."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gauntlet.attacks.pgd import pgd
+from gauntlet.audit._subject import Subject
+from gauntlet.lens import Lens
+from gauntlet.seeding import generator
+from gauntlet.streams import Streams
+
+MOST, EPOCHS, BATCH, HIDDEN, RATE = 2000, 30, 64, 128, 0.003
+
+
+def substitute(subject: Subject) -> Lens:
+    """Train a small network on the answers of the subject's model to training images.
+
+    Without a training part it learns from the audited images and noisy copies of them.
+    """
+    stream = generator(subject.seed, "audit substitute")
+    images = _images(subject, stream)
+    with subject.steady("substitute"):
+        answers = subject.lens()(images).argmax(1)
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=stream)))
+        network = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(images[0].numel(), HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, subject.classes),
+        ).to(images.device)
+    optimizer = torch.optim.Adam(network.parameters(), RATE)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(images), generator=stream).to(images.device)
+        for rows in order.split(BATCH):
+            optimizer.zero_grad()
+            with torch.enable_grad():
+                cross_entropy(network(images[rows]), answers[rows]).backward()
+            optimizer.step()
+    return Lens(network.requires_grad_(False), subject.batch)
+
+
+def craft_on(twin: Lens, subject: Subject, rows: Tensor) -> Tensor:
+    """Attack a stand-in with PGD of full strength on some of the subject's images: [M, C, H, W]."""
+    images, labels = subject.images[rows], subject.labels[rows]
+    streams = Streams.of_images(subject.seed, subject.index[rows.cpu()], "audit", "substitute")
+    steps = subject.budget["steps"]
+    area = {"norm": subject.norm, "eps": subject.eps, "step": 2.5 * subject.eps / steps}
+    made = pgd(twin, images, labels, streams=streams, steps=steps, early_stop=False, **area)
+    return made.images
+
+
+def _images(subject: Subject, stream: torch.Generator) -> Tensor:
+    if subject.train is not None:
+        images = subject.train[0]
+        chosen = torch.randperm(len(images), generator=stream)[:MOST]
+        return images[chosen.to(images.device)]
+    noise = torch.randn((4, *subject.images.shape), generator=stream).to(subject.images.device)
+    return (subject.images + 0.1 * noise).clamp(0, 1).flatten(0, 1)

@@ -1,0 +1,64 @@
+"""Examples made without the model's gradients must not do more than those made with them."""
+
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._subject import Outcome, Subject, share
+from gauntlet.audit._substitute import craft_on, substitute
+
+WARN_AT, FAIL_AT = 0.01, 0.03
+
+
+def black_box(subject: Subject) -> Finding:
+    """Transfer examples from a substitute model, and look into the study's transfer sets.
+
+    The substitute is a small network trained on the model's answers (Papernot et al. 2017,
+    "Practical Black-Box Attacks against Machine Learning"); images count that it fells and no
+    gradient attack on the model does. In the study's ledgers, a transferred attack must not fell
+    more images than the same attack with the model's gradients.
+    """
+    transferred = _transferred(subject)
+    extra = share(transferred.fell & subject.standing(subject.pgd(), subject.scale_free))
+    lead = subject.accuracy(subject.pgd()) - subject.accuracy(transferred)
+    ledgers = _ledger_lead(subject)
+    verdict = graded(max(extra, lead, ledgers or 0.0), WARN_AT, FAIL_AT)
+    evidence = {
+        "accuracy_under_transfer": subject.accuracy(transferred),
+        "white_box_accuracy": subject.accuracy(subject.pgd()),
+        "felled_by_transfer_only": extra,
+        "lead_of_transfer_in_ledgers": ledgers,
+    }
+    if verdict == "pass":
+        meaning = "Examples made without the model's gradients do less than those made with them."
+        return Finding("black_box", verdict, evidence, meaning)
+    return Finding(
+        "black_box",
+        verdict,
+        evidence,
+        "Examples made without the model's gradients fell images that its own gradients do not.",
+        "Attack with a straight-through gradient and random search, and doubt white-box numbers.",
+        STRAIGHT if verdict == FAIL else "",
+    )
+
+
+def _transferred(subject: Subject) -> Outcome:
+    """Attack the substitute with full strength, and show the examples to the model."""
+    rows = subject.right.nonzero().squeeze(1)
+    fell, found = subject.right & False, subject.images.clone()
+    if len(rows):
+        found[rows] = craft_on(substitute(subject), subject, rows)
+        fell[rows] = subject.judged(found[rows], rows, {"norm": subject.norm, "eps": subject.eps})
+    return Outcome(fell, found)
+
+
+def _ledger_lead(subject: Subject) -> float | None:
+    """Give by how much more a transferred attack fells than its white-box self, at most."""
+    own = {
+        (point.attack, point.norm, point.eps): point.fell.mean()
+        for point in subject.points
+        if point.access == "white-box"
+    }
+    leads = [
+        float(point.fell.mean() - own[point.attack, point.norm, point.eps])
+        for point in subject.points
+        if point.access == "transfer" and (point.attack, point.norm, point.eps) in own
+    ]
+    return round(max(leads), 4) if leads else None

@@ -1,0 +1,39 @@
+"""What is certified cannot fall."""
+
+import numpy as np
+
+from gauntlet.audit._finding import FAIL, PASS, Finding, skipped
+from gauntlet.audit._subject import Certified, Subject
+from gauntlet.points import DISTANCES, WHITE_BOX, Point
+
+
+def certificates(subject: Subject) -> Finding:
+    """Hold every certificate against every example, per image: certified <= robust <= clean."""
+    if not subject.certificates:
+        return skipped("certificates", "There is no certificate for this model.")
+    proven, broken = 0, []
+    for certificate in subject.certificates:
+        proven += int(certificate.holds.sum())
+        for point in subject.points:
+            broken += [(image, certificate, point.attack) for image in _broken(certificate, point)]
+    evidence = {"certified_images": proven, "contradictions": len(broken)}
+    if not broken:
+        return Finding("certificates", PASS, evidence, "No certified image fell to any attack.")
+    image, certificate, attack = broken[0]
+    return Finding(
+        "certificates",
+        FAIL,
+        evidence,
+        f"Image {image} is certified by {certificate.kind} at {certificate.norm} "
+        f"{certificate.eps:g}, and yet is wrong or fell to {attack}: one of the two is in error.",
+        "Report this as an error of the certificate or of the attack's judge.",
+    )
+
+
+def _broken(certificate: Certified, point: Point) -> list[int]:
+    """List the certified images that are wrong when clean, or whose example lies within eps."""
+    places = certificate.index[certificate.holds].cpu().numpy()
+    wrong = ~point.clean
+    if point.access == WHITE_BOX and point.norm == certificate.norm and point.norm in DISTANCES:
+        wrong = wrong | point.within(certificate.eps)
+    return sorted(np.intersect1d(places, point.index[wrong]).tolist())

@@ -1,0 +1,35 @@
+"""More steps and restarts must not change the number."""
+
+from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
+from gauntlet.audit._subject import Subject
+
+WARN_AT, FAIL_AT = 0.02, 0.1
+LONGER, RESTARTS = 4, 3
+
+
+def convergence(subject: Subject) -> Finding:
+    """Attack what PGD leaves with four times the steps, from three more starts.
+
+    Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness".
+    """
+    first = subject.pgd()
+    steps = LONGER * subject.budget["steps"]
+    more = subject.pgd(after=[first], steps=steps, restarts=RESTARTS)
+    drop = round(subject.accuracy(first) - subject.accuracy(first, more), 4)
+    verdict = graded(drop, WARN_AT, FAIL_AT)
+    evidence = {
+        f"accuracy_after_{subject.budget['steps']}_steps": subject.accuracy(first),
+        f"accuracy_after_{RESTARTS}_times_{steps}_more": subject.accuracy(first, more),
+        "drop": drop,
+    }
+    if verdict == "pass":
+        meaning = "More steps and restarts change nothing: the attack has converged."
+        return Finding("convergence", verdict, evidence, meaning)
+    return Finding(
+        "convergence",
+        verdict,
+        evidence,
+        "More steps and restarts still lower the accuracy, so the attack has not converged.",
+        "Raise steps and restarts until the number stands still.",
+        STRENGTH if verdict == FAIL else "",
+    )

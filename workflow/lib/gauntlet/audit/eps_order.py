@@ -1,0 +1,31 @@
+"""A larger eps must never help the model."""
+
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._subject import Subject
+
+WARN_AT, FAIL_AT = 0.01, 0.05
+FACTORS = (0.5, 1.0, 2.0)
+
+
+def eps_order(subject: Subject) -> Finding:
+    """Attack at half, at full and at twice the eps: accuracy must not rise.
+
+    Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness".
+    """
+    radii = [min(factor * subject.eps, subject.whole) for factor in FACTORS]
+    left = [subject.accuracy(subject.pgd(eps=radius)) for radius in radii]
+    rise = max(after - before for before, after in zip(left, left[1:], strict=False))
+    verdict = graded(round(rise, 4), WARN_AT, FAIL_AT)
+    evidence = {
+        f"accuracy_at_{radius:.4g}": value for radius, value in zip(radii, left, strict=True)
+    } | {"largest_rise": round(rise, 4)}
+    if verdict == "pass":
+        return Finding("eps_order", verdict, evidence, "Accuracy falls as eps grows.")
+    return Finding(
+        "eps_order",
+        verdict,
+        evidence,
+        "Accuracy rises with eps, so the attack misses examples that lie in the smaller ball.",
+        "Take more steps and restarts, and a loss that no scale hides.",
+        STRAIGHT if verdict == FAIL else "",
+    )

@@ -1,0 +1,69 @@
+"""Gradients must say what happens when the image changes."""
+
+import torch
+from torch import Tensor
+
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._subject import PLAIN, Subject, margin
+from gauntlet.audit._subject import STRAIGHT as THROUGH
+
+REACH, DIRECTIONS = 0.25, 4  # of eps; random directions per image
+WARN_AT, FAIL_AT = 0.3, 0.6  # one minus the correlation
+
+
+def finite_differences(subject: Subject) -> Finding:
+    """Correlate the margin's slope, by its gradient, with differences over a quarter of eps.
+
+    Where they disagree, a straight-through gradient is tried. Source: Athalye et al. 2018,
+    "Obfuscated Gradients Give a False Sense of Security" (shattered gradients).
+    """
+    told, real = _slopes(subject, PLAIN)
+    agreement = correlation(told, real)
+    verdict = graded(round(1 - agreement, 4), WARN_AT, FAIL_AT)
+    evidence = {"correlation": agreement}
+    if verdict == "pass":
+        meaning = "Gradients agree with finite differences."
+        return Finding("finite_differences", verdict, evidence, meaning)
+    plain = subject.pgd()
+    through = subject.pgd(THROUGH, after=[plain])
+    evidence |= {
+        "correlation_straight_through": correlation(_slopes(subject, THROUGH)[0], real),
+        "accuracy": subject.accuracy(plain),
+        "accuracy_after_straight_through": subject.accuracy(plain, through),
+    }
+    return Finding(
+        "finite_differences",
+        verdict,
+        evidence,
+        "Gradients do not say what happens when the image changes: they are shattered or cut off.",
+        "Attack with a straight-through gradient (BPDA), as tried here, and by random search.",
+        STRAIGHT if verdict == FAIL else "",
+    )
+
+
+def _slopes(subject: Subject, view: str) -> tuple[Tensor, Tensor]:
+    """Give the margin's change along random directions: by its gradient, and as it is."""
+    length = REACH * subject.eps
+    room = length if subject.norm == "linf" else 0.0
+    base = subject.images.clamp(room, max(1 - room, room))
+    slope = subject.margin_gradient(base, view)
+    told, real = [], []
+    for number in range(DIRECTIONS):
+        move = subject.nearby(f"direction {number}", length, sign=True)
+        ends = []
+        for side in (1, -1):
+            with subject.steady("ends"):
+                ends.append(margin(subject.lens()(base + side * move), subject.labels))
+        told.append((slope * move).flatten(1).sum(1))
+        real.append((ends[0] - ends[1]) / 2)
+    keep = subject.right
+    return torch.cat([part[keep] for part in told]), torch.cat([part[keep] for part in real])
+
+
+def correlation(told: Tensor, real: Tensor) -> float:
+    """Give the correlation of two lists of numbers, 0 where one of them never changes."""
+    told, real = told.double(), real.double()
+    told, real = told - told.mean(), real - real.mean()
+    size = told.norm() * real.norm()
+    value = float((told * real).sum() / size) if float(size) > 0 else 0.0
+    return round(value, 4) if value == value else 0.0

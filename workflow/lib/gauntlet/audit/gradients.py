@@ -1,0 +1,43 @@
+"""Input gradients must be there: not zero, not tiny, not infinite."""
+
+import torch
+
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._subject import Subject, share
+
+WARN_AT, FAIL_AT = 0.01, 0.1
+TINY = 1e-12  # largest entry of a gradient by a value in [0, 1]
+
+
+def gradients(subject: Subject) -> Finding:
+    """Count images whose cross-entropy or margin has a zero, tiny or non-finite gradient.
+
+    Sources: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security"; Carlini &
+    Wagner 2016, "Defensive Distillation is Not Robust to Adversarial Examples".
+    """
+    near = (subject.images + subject.nearby("gradients", subject.eps / 2)).clamp(0, 1)
+    right = subject.right
+    loss = subject.cross_entropy_gradient(near).flatten(1)[right]
+    border = subject.margin_gradient(near).flatten(1)[right]
+    finite = loss.isfinite().all(1)
+    size = torch.where(finite, loss.abs().nan_to_num().amax(1), 1.0)
+    evidence = {
+        "zero": share(size == 0),
+        "tiny": share((size > 0) & (size < TINY)),
+        "not_finite": share(~finite),
+        "zero_of_margin": share(border.abs().amax(1) == 0),
+        "median_size": float(f"{float(size.median()):.3g}") if len(size) else 0.0,
+    }
+    lost = sum(evidence[name] for name in ("zero", "tiny", "not_finite"))
+    verdict = graded(max(lost, evidence["zero_of_margin"]), WARN_AT, FAIL_AT)
+    if verdict == "pass":
+        meaning = "Input gradients are neither zero nor tiny nor infinite."
+        return Finding("gradients", verdict, evidence, meaning)
+    return Finding(
+        "gradients",
+        verdict,
+        evidence,
+        "Images have no usable input gradient, so attacks that climb it stand still.",
+        "Attack with a loss that no scale hides or, where that has none either, straight through.",
+        STRAIGHT if verdict == FAIL else "",
+    )

@@ -1,0 +1,34 @@
+"""The size of the logits must not decide what an attack finds."""
+
+from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
+from gauntlet.audit._subject import RESCALED, Subject
+
+WARN_AT, FAIL_AT = 0.02, 0.05
+
+
+def logit_scale(subject: Subject) -> Finding:
+    """Attack what PGD on cross-entropy leaves with rescaled logits, and with the margin.
+
+    Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
+    Diverse Parameter-free Attacks" (losses that know no scale).
+    """
+    first = subject.pgd()
+    rescaled = subject.pgd(RESCALED, after=[first])
+    left = subject.accuracy(first)
+    drops = {
+        "drop_when_rescaled": round(left - subject.accuracy(first, rescaled), 4),
+        "drop_with_scale_free_loss": round(left - subject.accuracy(first, subject.scale_free), 4),
+    }
+    verdict = graded(max(drops.values()), WARN_AT, FAIL_AT)
+    evidence = {"accuracy": left, "rescaling": float(f"{subject.rescaling:.3g}")} | drops
+    if verdict == "pass":
+        meaning = "Another scale of the logits finds no more."
+        return Finding("logit_scale", verdict, evidence, meaning)
+    return Finding(
+        "logit_scale",
+        verdict,
+        evidence,
+        "Attacks find more when logits are rescaled or the loss knows no scale: they saturate.",
+        "Use loss: margin or dlr, or the ensembles gauntlet and autoattack.",
+        STRENGTH if verdict == FAIL else "",
+    )

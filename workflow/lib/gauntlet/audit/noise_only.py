@@ -1,0 +1,29 @@
+"""Withstanding noise is no robustness."""
+
+from gauntlet.audit._finding import PASS, WARN, Finding
+from gauntlet.audit._subject import Subject
+
+HOLDS, FALLS, DRAWS = 0.8, 0.3, 10  # shares of the clean accuracy; noisy copies
+
+
+def noise_only(subject: Subject) -> Finding:
+    """Compare accuracy under Gaussian noise of the ball's size with that under gradients.
+
+    The noise has the standard deviation eps in each value (linf), or the length eps (l2). Source:
+    Ford et al. 2019, "Adversarial Examples Are a Natural Consequence of Test Error in Noise".
+    """
+    values = subject.images[0].numel() if len(subject.images) else 1
+    sigma = subject.eps if subject.norm == "linf" else subject.eps / values**0.5
+    noise = subject.accuracy(subject.attack("noise", sigma=sigma, draws=DRAWS))
+    hostile = subject.accuracy(subject.pgd())
+    evidence = {"sigma": round(sigma, 6), "accuracy_under_noise": noise, "robust_accuracy": hostile}
+    if noise < HOLDS * subject.clean or hostile > FALLS * subject.clean:
+        meaning = "What the model withstands is not noise alone."
+        return Finding("noise_only", PASS, evidence, meaning)
+    return Finding(
+        "noise_only",
+        WARN,
+        evidence,
+        "The model withstands noise and falls to gradients: noise says nothing about attacks.",
+        "Do not present accuracy under noise or corruptions as adversarial robustness.",
+    )

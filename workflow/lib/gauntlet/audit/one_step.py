@@ -1,0 +1,31 @@
+"""One gradient step must not do more than many."""
+
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._subject import Subject
+
+WARN_AT, FAIL_AT = 0.01, 0.03
+
+
+def one_step(subject: Subject) -> Finding:
+    """Compare the accuracy under FGSM with that under PGD.
+
+    Source: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security".
+    """
+    single, several = subject.one_step(), subject.pgd()
+    lead = subject.accuracy(several) - subject.accuracy(single)
+    verdict = graded(lead, WARN_AT, FAIL_AT)
+    evidence = {
+        "one_step_accuracy": subject.accuracy(single),
+        "iterative_accuracy": subject.accuracy(several),
+        "lead_of_one_step": round(lead, 4),
+    }
+    if verdict == "pass":
+        return Finding("one_step", verdict, evidence, "Many steps do at least as much as one.")
+    return Finding(
+        "one_step",
+        verdict,
+        evidence,
+        "One gradient step fells images that many steps leave standing, so the gradients mislead.",
+        "Attack with a straight-through gradient, more restarts and random search.",
+        STRAIGHT if verdict == FAIL else "",
+    )

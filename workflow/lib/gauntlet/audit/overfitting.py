@@ -1,0 +1,28 @@
+"""Robust accuracy can fall while training goes on."""
+
+from gauntlet.audit._finding import PASS, WARN, Finding, skipped
+from gauntlet.audit._subject import Subject
+
+DROP = 0.05
+
+
+def overfitting(subject: Subject) -> Finding:
+    """Compare the best epoch's robust validation accuracy with the last one's.
+
+    Source: Rice et al. 2020, "Overfitting in Adversarially Robust Deep Learning".
+    """
+    if not subject.history:
+        return skipped("overfitting", "There is no history of the training.")
+    robust = [row["validation_robust"] for row in subject.history]
+    drop = round(max(robust) - robust[-1], 4)
+    evidence = {"best": max(robust), "last": robust[-1], "drop": drop}
+    if drop < DROP or subject.selection == "best":
+        meaning = "The weights that were attacked are not past their best."
+        return Finding("overfitting", PASS, evidence, meaning)
+    return Finding(
+        "overfitting",
+        WARN,
+        evidence,
+        "Robust accuracy fell after its best epoch, and the last weights were attacked.",
+        "Set selection: best, stop earlier or train with more data.",
+    )

@@ -1,0 +1,33 @@
+"""Outputs must be logits."""
+
+from gauntlet.audit._finding import FAIL, PASS, STRAIGHT, WARN, Finding
+from gauntlet.audit._subject import STRAIGHT as THROUGH
+from gauntlet.audit._subject import Subject, share
+
+DROP_AT = 0.03
+
+
+def probabilities(subject: Subject) -> Finding:
+    """Recognise outputs that are probabilities, and attack what stands before the softmax.
+
+    Source: Carlini & Wagner 2016, "Defensive Distillation is Not Robust to Adversarial Examples".
+    """
+    if not subject.note:
+        return Finding("probabilities", PASS, {}, "The outputs are logits.")
+    plain = subject.pgd()
+    through = subject.pgd(THROUGH, after=[plain])
+    drop = round(subject.accuracy(plain) - subject.accuracy(plain, through), 4)
+    evidence = {
+        "accuracy": subject.accuracy(plain),
+        "accuracy_before_softmax": subject.accuracy(plain, through),
+        "drop": drop,
+        "saturated": share(subject.logits.amax(1) == 1),
+    }
+    return Finding(
+        "probabilities",
+        FAIL if drop >= DROP_AT else WARN,
+        evidence,
+        f"The model's {subject.note}, on which losses of logits mislead gradients.",
+        "Leave the softmax out of the model; the rerun attacks what stands before it.",
+        STRAIGHT,
+    )

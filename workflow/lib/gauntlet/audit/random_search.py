@@ -1,0 +1,40 @@
+"""Random search must not find what gradients do not."""
+
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._subject import Subject
+
+WARN_AT, FAIL_AT = 0.005, 0.05
+
+
+def random_search(subject: Subject) -> Finding:
+    """Let Square Attack, which needs no gradient, loose on what gradient attacks leave standing.
+
+    Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
+    Diverse Parameter-free Attacks", whose flag this is.
+    """
+    gradients = [subject.pgd(), subject.scale_free]
+    search = subject.attack(
+        *("square", "plain", gradients),
+        norm=subject.norm,
+        eps=subject.eps,
+        queries=subject.budget["queries"],
+    )
+    extra = subject.accuracy(*gradients) - subject.accuracy(*gradients, search)
+    verdict = graded(round(extra, 4), WARN_AT, FAIL_AT)
+    evidence = {
+        "accuracy_after_gradients": subject.accuracy(*gradients),
+        "accuracy_after_random_search": subject.accuracy(*gradients, search),
+        "felled_by_random_search_only": round(extra, 4),
+        "queries": subject.budget["queries"],
+    }
+    if verdict == "pass":
+        meaning = "Random search finds nothing that gradients do not."
+        return Finding("random_search", verdict, evidence, meaning)
+    return Finding(
+        "random_search",
+        verdict,
+        evidence,
+        "Random search fells images that gradients leave standing; a few do so on honest models.",
+        "Add square or autoattack to the study's attacks, and doubt numbers from gradients alone.",
+        STRAIGHT if verdict == FAIL else "",
+    )

@@ -1,0 +1,36 @@
+"""Training with single steps can collapse: the model withstands one step, and no more."""
+
+from gauntlet.audit._finding import FAIL, PASS, STRENGTH, Finding
+from gauntlet.audit._subject import Subject
+
+GAP, HIGH = 0.3, 0.5  # one-step above PGD accuracy; one-step accuracy, as shares
+
+
+def single_step(subject: Subject) -> Finding:
+    """Look for catastrophic overfitting in the training's history and in the model itself.
+
+    The model shows it where accuracy under one full step is high, much higher than under PGD, and
+    no lower than under half a step, which an honest model never is. Sources: Wong et al. 2020,
+    "Fast is better than free"; Kim et al. 2021, "Understanding Catastrophic Overfitting in
+    Single-step Adversarial Training".
+    """
+    full, half = (subject.accuracy(subject.one_step(eps)) for eps in (None, subject.eps / 2))
+    several, told = subject.accuracy(subject.pgd()), subject.collapse
+    shown = full > HIGH * subject.clean and full - several > GAP and full >= half
+    evidence = {
+        "one_step_accuracy": full,
+        "half_step_accuracy": half,
+        "iterative_accuracy": several,
+        "history": told or "",
+    }
+    if not told and not shown:
+        meaning = "The model withstands many steps as far as it withstands one."
+        return Finding("single_step", PASS, evidence, meaning)
+    return Finding(
+        "single_step",
+        FAIL,
+        evidence,
+        "The model learned to withstand one step only: its training collapsed.",
+        "Train with several steps, a smaller eps or early stopping, and never report one step.",
+        STRENGTH,
+    )
