@@ -10,7 +10,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show report env test test-peers lint format benchmark benchmark-peers clean help
+.PHONY: all study show gate report env test test-peers lint format benchmark benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -20,6 +20,9 @@ study: $(VENV)/.ready ## Run the studies that config/config.yaml names
 
 show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/$(STUDY)
+
+gate: $(VENV)/.ready ## Fail, with a list, unless all models reach what `requirements` asks of them
+	@$(RUN) gates $(if $(CONFIG),--configfile $(CONFIG))
 
 report: $(VENV)/.ready ## Build results/report.html from what has been run
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))

@@ -12,8 +12,10 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/publish.smk"
+include: "workflow/rules/gate.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -21,6 +23,7 @@ report: "workflow/report/workflow.rst"
 
 localrules:
     all,
+    gates,
 
 
 rule all:

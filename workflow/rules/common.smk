@@ -15,7 +15,7 @@ sys.path.insert(0, str(HOME / "workflow" / "lib"))
 from snakemake.exceptions import WorkflowError
 
 from gauntlet import config as meaning
-from gauntlet import fingerprint, schema, spec, warm
+from gauntlet import assurance, fingerprint, schema, spec, warm
 from gauntlet.errors import GauntletError
 
 DATA = "results/data/{dataset}/"
@@ -24,6 +24,7 @@ ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
 TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
 CHECK = "results/checks/{attack}/"
 STUDY = "results/studies/{study}/"
+AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = (
     *("robustness", "tradeoff", "curves", "passes", "transfer"),
@@ -210,6 +211,40 @@ def run_transfers(wildcards):
     return [f"{folder}/transfer/{source}/{attack}/ledger.csv" for source, attack in sets]
 
 
+def run_audits(wildcards):
+    """Give the audit of one run in a study: a list of one file or none."""
+    audited = assurance.checks_of(SETTINGS, wildcards.study)
+    return [f"{AUDIT}audit.json".format(**dict(wildcards))] if audited else []
+
+
+def run_reruns(wildcards):
+    """Give the ledger of the attack that goes around what an audit found: a list of one or none."""
+    wanted = assurance.reruns(SETTINGS, wildcards.study)
+    return [f"{AUDIT}rerun/ledger.csv".format(**dict(wildcards))] if wanted else []
+
+
+def run_certificates(wildcards):
+    """Give the certificates of one run in a study."""
+    return []
+
+
+def gate_targets(studies):
+    """Give what says that the gates of some studies are passed."""
+    gated = [study for study in studies if assurance.gate_spec(SETTINGS, study)["demands"]]
+    return [STUDY.format(study=study) + "gate.passed" for study in gated]
+
+
+def required_gates(wildcards):
+    """Give the gates of the studies under `run`; a sentence if nothing is required of them."""
+    gates = gate_targets(SETTINGS["run"])
+    if not gates:
+        raise WorkflowError(
+            f"requirements fit no model of the studies under run ({', '.join(SETTINGS['run'])}); "
+            "allowed is a gate for models that something is required of."
+        )
+    return gates
+
+
 def study_tables(wildcards):
     """Give the evaluation of every run of a study."""
     return [
@@ -218,15 +253,18 @@ def study_tables(wildcards):
     ]
 
 
-def all_targets():
-    """Give the tables and figures of every study that is to be run."""
+def study_targets(study):
+    """Give the tables, figures and gate of a study, all but its passing of the gate."""
     tables = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "robustness.csv")
     figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
-    return [
-        STUDY.format(study=study) + name
-        for study in SETTINGS["run"]
-        for name in (*tables, *figures)
-    ]
+    gate = ("gate.json", "gate.md") if gate_targets([study]) else ()
+    return [STUDY.format(study=study) + name for name in (*tables, *figures, *gate)]
+
+
+def all_targets():
+    """Give all that is made of every study that is to be run."""
+    made = [path for study in SETTINGS["run"] for path in study_targets(study)]
+    return made + gate_targets(SETTINGS["run"])
 
 
 def study_records(wildcards):
@@ -291,7 +329,16 @@ RULE_EDGES = [
     ["craft_examples", "evaluate_robustness"],
     ["transfer_examples", "evaluate_robustness"],
     ["train_model", "evaluate_robustness"],
+    ["craft_examples", "audit_model"],
+    ["transfer_examples", "audit_model"],
+    ["train_model", "audit_model"],
+    ["audit_model", "rerun_attack"],
+    ["train_model", "rerun_attack"],
+    ["audit_model", "evaluate_robustness"],
+    ["rerun_attack", "evaluate_robustness"],
     ["evaluate_robustness", "collect_results"],
+    ["collect_results", "gate"],
+    ["gate", "pass_gate"],
     ["collect_results", "publish_tables"],
     ["train_model", "publish_tables"],
     ["evaluate_robustness", "plot_classes"],
@@ -310,3 +357,8 @@ RULE_EDGES = [
 def graph_spec(settings, study):
     """Say what the rule graph's figure shows."""
     return {"edges": RULE_EDGES, "figures": settings["figures"]}
+
+
+def gate_name(settings, study):
+    """Say whose gate is passed."""
+    return {"study": study}

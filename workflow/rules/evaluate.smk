@@ -5,6 +5,8 @@ rule evaluate_robustness:
         checks=run_checks,
         transfers=run_transfers,
         train=rules.train_model.output.record,
+        audits=run_audits,
+        reruns=run_reruns,
     output:
         table=f"{EVALUATION}.csv",
         record=f"{EVALUATION}.json",

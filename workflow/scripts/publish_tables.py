@@ -21,7 +21,7 @@ def publish_tables(
     import json
     from pathlib import Path
 
-    from gauntlet import tables
+    from gauntlet import tables, verdicts
     from gauntlet.metrics import RUN_NAMES, read_rows, run_of, write_rows
     from gauntlet.summary import SUMMARY, summarize
 
@@ -38,7 +38,7 @@ def publish_tables(
     write_rows(timings, (*RUN_NAMES, *tables.COSTS), spent)
 
     parts = [tables.headline_table(summary, seconds), tables.full_table(summary)]
-    notes = [*tables.warnings(summary), *tables.NOTES]
+    notes = [*tables.warnings(summary), *verdicts.lines(summary), *tables.NOTES]
     Path(summary_md).write_text(tables.markdown(spec["study"], parts, notes), encoding="utf-8")
     Path(summary_tex).write_text(tables.latex(spec["study"], parts, notes), encoding="utf-8")
 

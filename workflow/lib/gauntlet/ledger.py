@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gauntlet import scoring, threat
 from gauntlet.crafting import Crafted, Victims, members_of, named
 from gauntlet.lens import Lens
+from gauntlet.seeding import fixed_draws
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,12 @@ def ledger(
 
     An example counts as success only if its image was classified rightly, it is misclassified,
     and it lies in [0, 1] and in the ball; `success_8bit` asks the same of the example rounded to
-    what an image file can hold. `felled_by` names the attack, or the member of an ensemble.
+    what an image file can hold. `felled_by` names the attack, or the member of an ensemble. A model
+    that draws random numbers draws the same for clean images in every ledger.
     """
     lens = Lens(model, spec["batch"])
-    clean = named(victims, lambda: scoring.score(lens, victims.images, victims.labels))
+    with fixed_draws(0, "clean"):
+        clean = named(victims, lambda: scoring.score(lens, victims.images, victims.labels))
     constants = {"access": access, "note": outputs_note(lens, victims.images)}
     for number, point in enumerate(spec["points"]):
         norm, eps = threat.extent(point)

@@ -20,7 +20,15 @@ COLUMNS = (
     *("clean_accuracy", "clean_low", "clean_high"),
     *("robust_accuracy", "robust_low", "robust_high", "robust_8bit", "success_rate"),
     *("mean_adversarial_loss", "median_linf", "median_l2", "median_l1"),
-    *("mean_forwards", "mean_backwards", "felled_by", "selection", "selected_epoch", "warning"),
+    *(
+        "mean_forwards",
+        "mean_backwards",
+        "felled_by",
+        "selection",
+        "selected_epoch",
+        "audit",
+        "warning",
+    ),
 )
 
 
@@ -114,10 +122,12 @@ def evaluate(
     verdicts: dict[str, dict],
     noticed: Sequence[str] = (),
     minimal: Sequence[str] = (),
+    audited: bool = False,
 ) -> dict[str, list[dict]]:
     """Measure one model: `rows` of the table, `thresholds` with classes, `costs` per image.
 
-    Worst cases are rows where several attacks share a norm and an eps. `verdicts` are the checks of
+    Worst cases are rows where several attacks share a norm and an eps, and everywhere for a model
+    that is `audited`, so that all of a study have them. `verdicts` are the checks of
     the attacks by name: one that failed has no robust accuracy of its own, and a warning that says
     why. What it found is true, and still counts in the worst case. `noticed` are warnings of the
     training; they, and notes on the model's outputs, stand in every row. `minimal` names attacks
@@ -127,7 +137,7 @@ def evaluate(
     noticed = [*noticed, *sorted(notes)]
     threats = threat_models(points)
     worst = {threat: worst_case(points, *threat) for threat in threats}
-    joined = [worst[threat] for threat, group in threats.items() if len(group) > 1]
+    joined = [worst[threat] for threat, group in threats.items() if audited or len(group) > 1]
     thresholds = [
         {
             "norm": norm,

@@ -12,6 +12,7 @@ from gauntlet.errors import GauntletError
 SELF = "self"  # source of examples that were made against the model they are shown to
 WHITE_BOX = "white-box"
 TRANSFER = "transfer"
+RERUN = "rerun"  # the attack that goes around what an audit found
 DISTANCES = ("linf", "l2", "l1")
 PER_IMAGE = (
     *("index", "label", "clean_prediction", *DISTANCES),
@@ -66,6 +67,12 @@ class Point:
         if self.norm in DISTANCES:
             return self.fell & (getattr(self, self.norm) <= eps * (1 + SLACK))
         return self.fell & (self.eps <= eps)
+
+
+def has_rows(path: str | Path) -> bool:
+    """Tell whether a ledger has a row; that of a rerun has none where there was nothing to do."""
+    with open(path, encoding="utf-8") as stream:
+        return sum(1 for _ in zip(range(2), stream, strict=False)) == 2
 
 
 def read_points(path: str | Path, attack: str, source: str = SELF) -> list[Point]:

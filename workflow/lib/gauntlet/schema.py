@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from gauntlet import assurance
 from gauntlet.config import Reference, choices, contradictions, dotted
 from gauntlet.errors import GauntletError
 
@@ -27,6 +28,7 @@ def complete(config: Any, schema_path: str | Path) -> dict[str, Any]:
     references: list[Reference] = []
     filled = _fill(deepcopy(config), schema, (), schema, references)
     _raise(contradictions(filled, references))
+    _raise(list(assurance.contradictions(filled)))
     return filled
 
 

@@ -1,6 +1,8 @@
 """Random streams that belong to a purpose, never to the process."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -28,3 +30,11 @@ def uniform_like(images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
 def normal_like(images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
     """Draw N(0, 1) in the shape of images, from the stream, on the images' device."""
     return torch.randn(images.shape, generator=stream, dtype=torch.float32).to(images.device)
+
+
+@contextmanager
+def fixed_draws(seed: int, *purpose: object) -> Iterator[None]:
+    """Let a model that draws from the global stream draw the same for one seed and purpose."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for(seed, *purpose))
+        yield

@@ -4,6 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from gauntlet import verdicts
 from gauntlet.errors import GauntletError
 from gauntlet.metrics import read_rows
 from gauntlet.tables import Table, headline_table, right_aligned, warnings, written
@@ -19,7 +20,7 @@ def terminal(summary_csv: str | Path, width: int = 100) -> str:
     text = plain(table, width)
     if "\n\n" in text:
         text = plain(headline_table(rows, spread=False), width)
-    return "\n".join([table.title, "", text, *warnings(rows)])
+    return "\n".join([table.title, "", text, *warnings(rows), *verdicts.lines(rows)])
 
 
 def plain(table: Table, width: int) -> str:

@@ -139,7 +139,7 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
         del own["source"], own["attack"]
     elif "attack" in own:
         own["attack"] = _single(config, own["attack"])
-    return ordered(_job(config, model, seed) | {"defense": own, "training": training})
+    return ordered(job_spec(config, model, seed) | {"defense": own, "training": training})
 
 
 def craft_spec(
@@ -152,7 +152,7 @@ def craft_spec(
     settings = config["attacks"][attack]
     draws = settings.get("loss_draws", 0) if part == "test" else 1
     own = {"loss_draws": draws, "part": part, "precision": precision(config)}
-    return ordered(_job(config, model, seed) | own | {"points": attack_points(settings)})
+    return ordered(job_spec(config, model, seed) | own | {"points": attack_points(settings)})
 
 
 def shard_spec(config: Spec, *, scatteritem: str, **names) -> Spec:
@@ -189,7 +189,7 @@ def transfer_spec(
         {key: point[key] for key in shown if key in point}
         for point in attack_points(config["attacks"][attack])
     ]
-    return ordered(_job(config, model, seed) | {"part": part, "points": points})
+    return ordered(job_spec(config, model, seed) | {"part": part, "points": points})
 
 
 def evaluate_spec(
@@ -218,6 +218,7 @@ def figure_spec(config: Spec, study: str) -> Spec:
 def plugins(spec: Spec) -> list[str]:
     """Name the modules that a specification's job loads by name, for its code's hash."""
     found = {f"gauntlet.data.{spec['source']}"} if "source" in spec else set()
+    found |= {f"gauntlet.audit.{check}" for check in spec.get("checks", ())}
     return sorted(found | set(_plugins(spec)))
 
 
@@ -231,7 +232,7 @@ def _plugins(spec: Spec) -> Iterator[str]:
                 yield from _plugins(part)
 
 
-def _job(config: Spec, model: str, seed: int | str) -> Spec:
+def job_spec(config: Spec, model: str, seed: int | str) -> Spec:
     """Give what all jobs that compute with a model have in common."""
     compute, device = config["compute"], device_kind(config)
     return {

@@ -13,7 +13,7 @@ SUMMARY = (
     *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
     *("robust_mean", "robust_std", "robust_low", "robust_high", "robust_8bit_mean"),
     *("success_mean", "loss_mean", "forwards_mean", "backwards_mean", "felled_by"),
-    *("selection", "warning"),
+    *("selection", "audit", "warning"),
 )
 MEANS = {
     "robust_8bit": "robust_8bit",
@@ -49,7 +49,7 @@ def _joined(rows: list[dict]) -> dict:
     for short, column in MEANS.items():
         joined[f"{short}_mean"] = rounded(mean_std(rows, column)[0])
     joined["felled_by"] = _felled_by(rows)
-    return joined | {"warning": _warnings(rows)}
+    return joined | {"audit": _by_seed(rows, "audit"), "warning": _by_seed(rows, "warning")}
 
 
 def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
@@ -70,10 +70,10 @@ def _felled_by(rows: Sequence[dict]) -> str:
     return "; ".join(f"{name} {count}" for name, count in ordered)
 
 
-def _warnings(rows: Sequence[dict]) -> str:
-    """Join the seeds' warnings, each with the seeds that it concerns."""
+def _by_seed(rows: Sequence[dict], column: str) -> str:
+    """Join the seeds' words, each with the seeds that it concerns."""
     seeds: dict[str, list[str]] = {}
     for row in rows:
-        if row["warning"]:
-            seeds.setdefault(row["warning"], []).append(row["seed"])
+        if row.get(column):
+            seeds.setdefault(row[column], []).append(row["seed"])
     return "; ".join(f"seed {', '.join(which)}: {text}" for text, which in seeds.items())

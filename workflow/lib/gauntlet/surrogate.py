@@ -67,7 +67,7 @@ class StraightThrough:
 
 
 class _Watch(TorchFunctionMode):
-    """Gives operations a gradient that have none; `before` leads from a squashed result to its source.
+    """Gives operations a gradient that have none; `before` leads from squashed results to sources.
 
     `kept` holds results alive, so that no other tensor takes over their identity.
     """

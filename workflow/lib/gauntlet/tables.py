@@ -7,6 +7,7 @@ from statistics import fmean
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
+from gauntlet import verdicts
 from gauntlet.metrics import WORST
 from gauntlet.points import SELF
 from gauntlet.summary import GROUP
@@ -118,11 +119,16 @@ def headline_table(
         names = [run[i] for i in kept]
         names[-1] += " (!)" if any(row["warning"] for row in mine.values()) else ""
         cells = [_cell(next(iter(mine.values())), "clean", spread)]
-        cells += [_cell(mine.get(point, {}), "robust", spread) for point in points]
+        cells += [
+            _cell(mine.get(point, {}), "robust", spread) + verdicts.mark(mine.get(point, {}))
+            for point in points
+        ]
+        cells += [verdicts.word(list(mine.values()))] if verdicts.audited(rows) else []
         if seconds is not None:
             cells.append(f"{fmean(seconds[run]):.1f}" if run in seconds else "–")
         lines.append((*names, *cells))
     head = (*(GROUP[i] for i in kept), "clean", *labels.values())
+    head += ("audit",) if verdicts.audited(rows) else ()
     return Table(_title(rows), head if seconds is None else (*head, "training s"), lines)
 
 

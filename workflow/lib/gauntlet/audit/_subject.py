@@ -1,7 +1,7 @@
 """A model under audit: what the checks share, each thing computed once."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from gauntlet.attacks.square import square
 from gauntlet.collapse import find_collapse
 from gauntlet.ledger import outputs_note
 from gauntlet.lens import Lens
-from gauntlet.seeding import seed_for
+from gauntlet.seeding import fixed_draws
 from gauntlet.streams import Streams
 from gauntlet.surrogate import StraightThrough
 from gauntlet.threat import admissible, per_image
@@ -220,12 +220,9 @@ class Subject:
         draw = streams.normal(*shape, device=self.images.device)
         return length * draw / per_image(draw.flatten(1).norm(dim=1).clamp(min=1e-12))
 
-    @contextmanager
-    def steady(self, *purpose: str) -> Iterator[None]:
+    def steady(self, *purpose: str) -> AbstractContextManager:
         """Let a model that draws random numbers draw the same for one purpose."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seed_for(self.seed, "audit", *purpose))
-            yield
+        return fixed_draws(self.seed, "audit", *purpose)
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:

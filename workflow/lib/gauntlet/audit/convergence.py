@@ -3,7 +3,7 @@
 from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
 from gauntlet.audit._subject import Subject
 
-WARN_AT, FAIL_AT = 0.02, 0.1
+WARN_AT, FAIL_AT = 0.03, 0.12
 LONGER, RESTARTS = 4, 3
 
 

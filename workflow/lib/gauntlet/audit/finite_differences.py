@@ -25,7 +25,7 @@ def finite_differences(subject: Subject) -> Finding:
         meaning = "Gradients agree with finite differences."
         return Finding("finite_differences", verdict, evidence, meaning)
     plain = subject.pgd()
-    through = subject.pgd(THROUGH, after=[plain])
+    through = subject.pgd(THROUGH, after=[plain], loss="margin")
     evidence |= {
         "correlation_straight_through": correlation(_slopes(subject, THROUGH)[0], real),
         "accuracy": subject.accuracy(plain),

@@ -3,7 +3,7 @@
 from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
 from gauntlet.audit._subject import RESCALED, Subject
 
-WARN_AT, FAIL_AT = 0.02, 0.05
+WARN_AT, FAIL_AT = 0.06, 0.12
 
 
 def logit_scale(subject: Subject) -> Finding:

@@ -15,7 +15,7 @@ def probabilities(subject: Subject) -> Finding:
     if not subject.note:
         return Finding("probabilities", PASS, {}, "The outputs are logits.")
     plain = subject.pgd()
-    through = subject.pgd(THROUGH, after=[plain])
+    through = subject.pgd(THROUGH, after=[plain], loss="margin")
     drop = round(subject.accuracy(plain) - subject.accuracy(plain, through), 4)
     evidence = {
         "accuracy": subject.accuracy(plain),
