@@ -20,6 +20,7 @@ FIXED = {
     "apgd": {"steps": 5},
     "apgd_t": {"steps": 4, "targets": 2, "loss": "margin"},
     "square": {"queries": 6},
+    "adaptive": {"steps": 3, "restarts": 1, "queries": 4},
     "spsa": {"steps": 2, "samples": 4},
 }
 MINIMAL = {

@@ -65,7 +65,7 @@ CASES = [
     ("unknown defense", defense(kind="trade"), ["defenses.d.kind is 'trade'", "is 'trades'"]),
     ("unknown architecture", {"models": {"m": {"arch": "mpl"}}}, ["models.m.arch", "is 'mlp'"]),
     ("unknown source", {"datasets": {"d": {"source": "minst"}}}, ["d.source", "is 'mnist'"]),
-    ("no kind", {"attacks": {"a": {"eps": 0.1}}}, ["attacks.a.kind is missing", "one of apgd"]),
+    ("no kind", {"attacks": {"a": {"eps": 0.1}}}, ["attacks.a.kind is missing", "one of adaptive"]),
     ("empty attack", {"attacks": {"a": None}}, ["attacks.a is empty", "a mapping"]),
     # types and ranges
     (

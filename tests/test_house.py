@@ -10,7 +10,7 @@ from gauntlet import fingerprint
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow" / "lib" / "gauntlet"
 SCRIPTS = ROOT / "workflow" / "scripts"
-FAMILIES = {"attacks", "certify", "defenses", "models", "data"}
+FAMILIES = {"attacks", "audit", "certify", "defenses", "models", "data"}
 # What a plug-in may import from this package, besides private helpers of its own family.
 PLUGIN_MAY = {"gauntlet.threat", "gauntlet.seeding", "gauntlet.io"}
 PLUGIN_MAY |= {"gauntlet.errors", "gauntlet.progress"}
@@ -21,8 +21,15 @@ EXTRA = {"gauntlet.defenses.trades": {"gauntlet.models"}}  # eval mode inside it
 CERTIFIED = ("gauntlet.defenses.ibp", "gauntlet.defenses.crown_ibp")
 EXTRA |= dict.fromkeys(CERTIFIED, {"gauntlet.certify._training"})  # bounds with gradients
 EXTRA |= dict.fromkeys(("gauntlet.attacks.autoattack", "gauntlet.attacks.gauntlet"), MEMBERS)
+EXTRA["gauntlet.attacks.adaptive"] = MEMBERS | {"gauntlet.surrogate"}
+EXTRA["gauntlet.audit._substitute"] = {"gauntlet.attacks.pgd"}
+EXTRA["gauntlet.audit.certificates"] = {"gauntlet.points"}
+EXTRA["gauntlet.audit._subject"] = {  # what all checks share: attacks, judge, history
+    *("gauntlet.collapse", "gauntlet.ledger", "gauntlet.surrogate"),
+    *(f"gauntlet.attacks.{name}" for name in ("apgd", "fgsm", "gaussian_noise", "pgd", "square")),
+}
 # what parsing imports
-LIGHT = ("config", "spec", "fingerprint", "errors", "schema", "warm")
+LIGHT = ("assurance", "config", "spec", "fingerprint", "errors", "schema", "warm")
 LIGHT += ("certificates", "config_models", "crossing", "hardware", "shapes", "spec_models")
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib"}
 

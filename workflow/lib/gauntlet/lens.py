@@ -9,6 +9,7 @@ from gauntlet.errors import GauntletError
 from gauntlet.narrow import NarrowConvolutions
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+UNDERIVED = "derivative for "  # how PyTorch begins to say that an operation has no derivative
 GRAIN = 8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
 Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -115,10 +116,20 @@ def look(model: Callable) -> Lens:
 def _backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
     with torch.enable_grad():
         values = objective(logits, rows)
-        gradient = torch.zeros_like(leaf)  # of a model that lets no gradient through
-        if values.requires_grad:
-            gradient = torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
+        gradient = _gradient(values, leaf)
     return gradient[: len(rows)].float(), values.detach(), logits.detach()
+
+
+def _gradient(values: Tensor, leaf: Tensor) -> Tensor:
+    """Give the gradient by the leaf: zeros of a model that lets none through."""
+    if not values.requires_grad:
+        return torch.zeros_like(leaf)
+    try:
+        return torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
+    except RuntimeError as error:
+        if not str(error).startswith(UNDERIVED):
+            raise
+        return torch.zeros_like(leaf)
 
 
 def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:

@@ -4,11 +4,11 @@ from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.03, 0.12
-LONGER, RESTARTS = 4, 3
+LONGER, RESTARTS = 4, 2
 
 
 def convergence(subject: Subject) -> Finding:
-    """Attack what PGD leaves with four times the steps, from three more starts.
+    """Attack what PGD leaves with four times the steps, from two more starts.
 
     Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness".
     """

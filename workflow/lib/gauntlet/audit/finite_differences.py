@@ -8,7 +8,7 @@ from gauntlet.audit._subject import PLAIN, Subject, margin
 from gauntlet.audit._subject import STRAIGHT as THROUGH
 
 REACH, DIRECTIONS = 0.25, 4  # of eps; random directions per image
-WARN_AT, FAIL_AT = 0.3, 0.6  # one minus the correlation
+WARN_AT, FAIL_AT = 0.2, 0.5  # one minus the correlation
 
 
 def finite_differences(subject: Subject) -> Finding:

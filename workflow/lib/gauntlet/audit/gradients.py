@@ -6,7 +6,7 @@ from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
 from gauntlet.audit._subject import Subject, share
 
 WARN_AT, FAIL_AT = 0.01, 0.1
-TINY = 1e-12  # largest entry of a gradient by a value in [0, 1]
+TINY = 1e-20  # largest entry of a gradient by a value in [0, 1]
 
 
 def gradients(subject: Subject) -> Finding:

@@ -3,7 +3,7 @@
 from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
 from gauntlet.audit._subject import Subject
 
-WARN_AT, FAIL_AT = 0.005, 0.05
+WARN_AT, FAIL_AT = 0.01, 0.05
 
 
 def random_search(subject: Subject) -> Finding:
