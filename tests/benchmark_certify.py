@@ -73,7 +73,7 @@ def _measured(units: str, method: str) -> dict:
     compute.keep_memory()
     model = build_model({"arch": "article_cnn", "channels": WIDTHS[units]}, (1, 28, 28), 10, 0)
     model.eval().requires_grad_(False)
-    count = 128 if method == "forward pass" else COUNT
+    count = 128 if method in ("forward pass", "ibp", "crown, inner ibp") else COUNT
     images = torch.rand(count, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         labels = model(images).argmax(1)

@@ -28,15 +28,9 @@ def evaluate_robustness(
     from pathlib import Path
 
     from gauntlet import bounds, metrics, proofs
-    from gauntlet.points import RERUN, agree, has_rows, read_points
+    from gauntlet.points import agree
 
-    points = []
-    for path, attack in zip(ledgers, spec["attacks"], strict=True):
-        points += read_points(path, attack)
-    for path, (source, attack) in zip(transfers, spec["transfer"], strict=True):
-        points += read_points(path, attack, source)
-    for path in reruns:
-        points += read_points(path, RERUN) if has_rows(path) else []
+    points = _points(spec, ledgers, transfers, reruns)
     agree(points)
     proven = [
         proofs.read_proof(path, about["name"])
@@ -61,6 +55,19 @@ def evaluate_robustness(
         bounds.told(proof, about) for proof, about in zip(proven, spec["certificates"], strict=True)
     ]
     Path(record).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _points(spec: dict, ledgers, transfers, reruns) -> list:
+    from gauntlet.points import RERUN, has_rows, read_points
+
+    points = []
+    for path, attack in zip(ledgers, spec["attacks"], strict=True):
+        points += read_points(path, attack)
+    for path, (source, attack) in zip(transfers, spec["transfer"], strict=True):
+        points += read_points(path, attack, source)
+    for path in reruns:
+        points += read_points(path, RERUN) if has_rows(path) else []
+    return points
 
 
 if __name__ == "__main__":
