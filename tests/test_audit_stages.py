@@ -13,7 +13,7 @@ import tricks
 from audit_model import audit_model
 from builders import ledger_row, write_table
 from evaluate_robustness import evaluate_robustness
-from gauntlet import assurance, auditing, io, points, stages, tables, verdicts
+from gauntlet import assurance, io, points, stages, tables, verdicts
 from gauntlet.errors import GauntletError
 from gauntlet.summary import summarize
 from publish_tables import publish_tables
@@ -96,7 +96,7 @@ def rerun(folder, out, **change):
 def evaluate(folder, out, **more):
     check = out / "check.json"
     check.write_text(json.dumps({"passed": True, "reason": ""}))
-    spec = NAMES | {"attacks": ["pgd"], "minimal": [], "transfer": []}
+    spec = NAMES | {"attacks": ["pgd"], "minimal": [], "transfer": [], "certificates": []}
     paths = [str(folder / "ledger.csv")], [str(check)], [], str(folder / "train.json")
     evaluate_robustness(*paths, str(out / "rows.csv"), str(out / "rows.json"), **more, spec=spec)
     with open(out / "rows.csv", newline="") as stream:
@@ -172,17 +172,27 @@ def test_summaries_and_tables_without_an_audit_stay_as_they_were(files, tmp_path
 def test_tables_are_published_with_the_audit(files, model, tmp_path):
     audit(files, tmp_path)
     evaluate(files, tmp_path, audits=[str(tmp_path / "audit.json")])
-    paths = {name: str(tmp_path / name) for name in ("s.csv", "s.md", "s.tex", "t.csv")}
+    paths = {name: str(tmp_path / name) for name in ("s.csv", "s.md", "s.tex", "t.csv", "c.csv")}
     publish_tables(str(tmp_path / "rows.csv"), [], *paths.values(), spec={"study": "mine"})
     assert "| audit" in (tmp_path / "s.md").read_text()
     assert "Audit: the worst verdict" in (tmp_path / "s.tex").read_text()
 
 
-CERTIFIED = {"index": 300, "kind": "smoothing", "norm": "linf", "eps": 0.05, "certified": 1}
+CERTIFIED = {"classifier": "base", "norm": "linf", "eps": 0.05, "margin": 0.1, "certified": 1}
+CERTIFIED |= {"radius": 0.05, "abstained": 0, "note": ""}
 
 
-def certificate(path, **change):
-    return write_table(path, [CERTIFIED | {"index": 300 + i} | change for i in range(N)])
+def certificate(path, ledger, **change):
+    """Write a certificate of the images in a ledger."""
+    seen = csv.DictReader(ledger.open())
+    rows = [
+        {name: row[name] for name in ("index", "label")}
+        | {"clean_prediction": row["label"]}
+        | CERTIFIED
+        | change
+        for row in seen
+    ]
+    return write_table(path, rows)
 
 
 def fallen_ledger(files, out, label=3, far=0.04):
@@ -197,15 +207,15 @@ def fallen_ledger(files, out, label=3, far=0.04):
 
 
 @pytest.mark.parametrize(("far", "clash"), [(0.04, True), (0.06, False)])
-def test_a_certified_image_that_fell_ends_the_run(files, model, tmp_path, monkeypatch, far, clash):
-    monkeypatch.setattr(auditing, "deterministic", lambda kind: True)
+def test_a_certified_image_that_fell_ends_the_run(files, model, tmp_path, far, clash):
     folder, out = fallen_ledger(files, tmp_path / "fallen", far=far), tmp_path
-    proof = certificate(tmp_path / "proof.csv", certified=0)
+    none = {"certified": 0, "radius": 0.0}
+    proof = certificate(tmp_path / "proof.csv", folder / "ledger.csv", **none)
     rows = list(csv.DictReader(proof.open()))
-    rows[0]["certified"] = 1
+    rows[0] |= {"certified": 1, "radius": 0.05}
     write_table(proof, rows)
     if clash:
-        with pytest.raises(GauntletError, match="Image 300 is certified by smoothing at linf"):
+        with pytest.raises(GauntletError, match="Image 300 is certified by .* at linf"):
             audit(folder, out, [proof])
     else:
         record = audit(folder, out, [proof])
@@ -213,17 +223,22 @@ def test_a_certified_image_that_fell_ends_the_run(files, model, tmp_path, monkey
 
 
 def test_a_smoothed_classifiers_certificate_says_nothing_of_the_model(files, model, tmp_path):
-    record = audit(files, tmp_path, [certificate(tmp_path / "proof.csv")])
+    proof = certificate(tmp_path / "proof.csv", files / "ledger.csv", classifier="smoothed")
+    record = audit(files, tmp_path, [proof])
     assert record["findings"][-1]["verdict"] == "skipped"
 
 
 @pytest.mark.parametrize(
-    "text", ["index,kind\n1,smoothing\n", "index,kind,norm,eps\n1,smoothing,l2,x\n"]
+    ("text", "told"),
+    [
+        ("index,label\n1,2\n", "proof.csv lacks the column"),
+        ("index,label\n1,x\n", "proof.csv is no readable certificate"),
+    ],
 )
-def test_a_bad_certificate_is_named(files, model, tmp_path, text):
+def test_a_bad_certificate_is_named(files, model, tmp_path, text, told):
     path = tmp_path / "proof.csv"
     path.write_text(text)
-    with pytest.raises(GauntletError, match="proof.csv is no table of certificates"):
+    with pytest.raises(GauntletError, match=told):
         audit(files, tmp_path, [path])
 
 

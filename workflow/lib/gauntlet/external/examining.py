@@ -45,15 +45,14 @@ def gradient_warnings(
     """Say what is wrong with the gradients at some images; GauntletError if there are none."""
     some, truth = images[:batch], labels[:batch]
     with evaluating(model):
-        try:
-            slopes, _, _ = Lens(model, batch).gradient(
-                some, lambda logits, rows: _lead(logits, truth[rows])
-            )
-        except RuntimeError as error:
+        if not _differentiable(model, some[:1]):
             raise GauntletError(
-                f"{name} lets no gradient flow from its logits to its images "
-                f"({str(error).splitlines()[0][:120]}); set gradients: false to attack it without."
-            ) from error
+                f"{name} lets no gradient flow from its logits to its images; set gradients: false "
+                "to attack it without."
+            )
+        slopes, _, _ = Lens(model, batch).gradient(
+            some, lambda logits, rows: _lead(logits, truth[rows])
+        )
     finite = slopes.isfinite().flatten(1).all(1)
     told = []
     if not bool(finite.all()):
@@ -61,6 +60,11 @@ def gradient_warnings(
     if bool((slopes == 0).all()):
         told.append(f"gradients of all {len(some)} images are zero: no gradient attack can work")
     return told
+
+
+def _differentiable(model: nn.Module, image: Tensor) -> bool:
+    with torch.enable_grad():
+        return model(image.clone().requires_grad_(True)).requires_grad
 
 
 def _lead(logits: Tensor, labels: Tensor) -> Tensor:
