@@ -100,3 +100,21 @@ def test_without_a_worker_the_job_runs_by_itself(monkeypatch):
     assert warm.delegate({}) is None
     monkeypatch.setenv(warm.ADDRESS, f"{sys.executable}:/nowhere/socket")
     assert warm.delegate({}) is None
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(warm, "LEAVE", 0.2)
+    monkeypatch.delenv(warm.ADDRESS, raising=False)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)"
+    command = [sys.executable, "-c", deaf + "; time.sleep(60)", str(folder / "socket")]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE)
+    worker.stdout.readline()
+    warm.stop(worker)
+    assert worker.returncode == -signal.SIGKILL and not folder.exists()
+
+
+def test_the_workers_command_names_its_socket_where_it_is_looked_for(worker):
+    address = os.environ[warm.ADDRESS].rpartition(":")[2]
+    assert worker.args[warm.SOCKET] == address

@@ -28,6 +28,8 @@ PRELOAD = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
 )
+SOCKET = 3  # place of the socket's path in a worker's command
+LEAVE = 5.0  # seconds that an ending worker has
 PATIENCE = 30.0  # seconds to wait for a worker that is starting
 LENGTH = 8  # bytes that announce a message's length
 
@@ -50,11 +52,20 @@ def start() -> subprocess.Popen | None:
 
 
 def stop(worker: subprocess.Popen | None) -> None:
-    """End the worker; running jobs are not its concern."""
-    if worker is not None:
-        worker.terminate()
+    """End the worker; running jobs are not its concern.
+
+    One that is still importing can miss the signal that asks it to end, and is killed.
+    """
+    if worker is None:
+        return
+    worker.terminate()
+    try:
+        worker.wait(LEAVE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
         worker.wait()
-        os.environ.pop(ADDRESS, None)
+    os.environ.pop(ADDRESS, None)
+    shutil.rmtree(Path(worker.args[SOCKET]).parent, ignore_errors=True)
 
 
 def delegate(task: dict) -> int | None:
