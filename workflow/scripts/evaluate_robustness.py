@@ -32,10 +32,7 @@ def evaluate_robustness(
 
     points = _points(spec, ledgers, transfers, reruns)
     agree(points)
-    proven = [
-        proofs.read_proof(path, about["name"])
-        for path, about in zip(certificates, spec["certificates"], strict=True)
-    ]
+    proven = _proofs(spec, certificates)
     proofs.agree(points[0], proven)
     proofs.refuse(proofs.contradictions(points, proven))
     training, *verdicts = (
@@ -55,6 +52,13 @@ def evaluate_robustness(
         bounds.told(proof, about) for proof, about in zip(proven, spec["certificates"], strict=True)
     ]
     Path(record).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _proofs(spec: dict, certificates) -> list:
+    from gauntlet.proofs import read_proof
+
+    named = zip(certificates, spec["certificates"], strict=True)
+    return [read_proof(path, about["name"]) for path, about in named]
 
 
 def _points(spec: dict, ledgers, transfers, reruns) -> list:
