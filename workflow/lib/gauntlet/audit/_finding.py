@@ -27,7 +27,14 @@ class Finding:
 
 
 def graded(value: float, warn: float, fail: float) -> str:
-    """Give the verdict on a value that should be small: from `warn` on, and from `fail` on."""
+    """Give the verdict on a value that should be small: from `warn` on, and from `fail` on.
+
+    The checks' thresholds stand between what was measured on 29 honest models and on tricks planted
+    on two models of digits, 200 test images each. Honest are, of digits at linf 0.15, three seeds
+    each of plain, noise, static, PGD, TRADES and FGSM-RS training; of Fashion-MNIST at linf 0.1
+    three seeds each of plain, PGD and TRADES training on 4,000 images; of MNIST a plain network at
+    linf 0.1 and a PGD-trained one at 0.2.
+    """
     return FAIL if value >= fail else WARN if value >= warn else PASS
 
 

@@ -14,6 +14,10 @@ def black_box(subject: Subject) -> Finding:
     "Practical Black-Box Attacks against Machine Learning"); images count that it fells and no
     gradient attack on the model does. In the study's ledgers, a transferred attack must not fell
     more images than the same attack with the model's gradients.
+
+    Measured (see `graded`): 0 to 0.005 fall to transfer alone on honest models, 0.13 to 0.72
+    where gradients are cut off; with logits times 1000 transfer fells more than the gradients
+    do.
     """
     transferred = _transferred(subject)
     extra = share(transferred.fell & subject.standing(subject.pgd(), subject.scale_free))

@@ -13,6 +13,9 @@ def calibration(subject: Subject) -> Finding:
     """Measure the expected calibration error on clean images and on PGD's examples.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (15 bins).
+
+    Measured (see `graded`): 0.02 to 0.46 on clean images and 0.07 to 0.5 under attack on honest
+    models, so that this only warns.
     """
     outcome = subject.pgd()
     with subject.steady("calibration"):

@@ -14,6 +14,9 @@ def class_holes(subject: Subject) -> Finding:
 
     A hole is a class whose Wilson 95 % interval ends so far below. Source: Tian et al. 2021,
     "Analysis and Applications of Class-wise Robustness in Adversarial Training".
+
+    Measured (see `graded`): the least accurate class of honest models on Fashion-MNIST has a
+    clean accuracy of 0.13 to 0.69 where all have 0.78 to 0.85, so that a hole only warns.
     """
     images, labels = subject.test if subject.test is not None else (subject.images, subject.labels)
     with subject.steady("classes"):

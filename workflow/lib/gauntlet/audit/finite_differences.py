@@ -16,6 +16,9 @@ def finite_differences(subject: Subject) -> Finding:
 
     Where they disagree, a straight-through gradient is tried. Source: Athalye et al. 2018,
     "Obfuscated Gradients Give a False Sense of Security" (shattered gradients).
+
+    Measured (see `graded`): the correlation is 0.91 to 0.98 on honest models, 0 where gradients
+    are cut off, 0.33 with a random size, 0.6 with noise, 0.07 to 0.67 after a collapse.
     """
     told, real = _slopes(subject, PLAIN)
     agreement = correlation(told, real)

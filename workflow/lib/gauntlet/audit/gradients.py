@@ -14,6 +14,10 @@ def gradients(subject: Subject) -> Finding:
 
     Sources: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security"; Carlini &
     Wagner 2016, "Defensive Distillation is Not Robust to Adversarial Examples".
+
+    Measured (see `graded`): none is lost on honest models; their median size goes down to 3e-10
+    (a plain network of MNIST, trained to a loss of 3e-5). 0.78 to 1 are zero where logits
+    saturate or gradients are cut off.
     """
     near = (subject.images + subject.nearby("gradients", subject.eps / 2)).clamp(0, 1)
     right = subject.right

@@ -17,6 +17,8 @@ def leakage(subject: Subject) -> Finding:
     """Look for test images among the training images: the same bytes, or nearly the same picture.
 
     Source: Barz & Denzler 2020, "Do We Train on Test Data? Purging CIFAR of Near-Duplicates".
+
+    Measured (see `graded`): 0 on digits, MNIST and Fashion-MNIST.
     """
     if subject.train is None or subject.test is None:
         return skipped("leakage", "The parts of the data are not known.")

@@ -15,6 +15,9 @@ def linearity(subject: Subject) -> Finding:
     Only a model that withstands one step is expected to be locally linear. Sources: Andriushchenko
     & Flammarion 2020, "Understanding and Improving Fast Adversarial Training" (gradient alignment);
     Qin et al. 2019, "Adversarial Robustness through Local Linearization".
+
+    Measured (see `graded`): the cosine is 0.79 to 0.94 on honest models trained by an attack,
+    0.29 on a plain network of MNIST that withstands one step, 0.02 to 0.16 after a collapse.
     """
     if subject.accuracy(subject.one_step()) < CLAIMED * subject.clean:
         why = "The model falls to one step, so no linear loss is expected of it."

@@ -11,6 +11,9 @@ def logit_scale(subject: Subject) -> Finding:
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks" (losses that know no scale).
+
+    Measured (see `graded`): drops are 0 to 0.08 on honest models (the other loss is a better
+    one, too), 0.38 and 0.78 with logits times 1000.
     """
     first = subject.pgd()
     rescaled = subject.pgd(RESCALED, after=[first])

@@ -11,6 +11,9 @@ def noise_only(subject: Subject) -> Finding:
 
     The noise has the standard deviation eps in each value (linf), or the length eps (l2). Source:
     Ford et al. 2019, "Adversarial Examples Are a Natural Consequence of Test Error in Noise".
+
+    Measured (see `graded`): plain models of digits keep 0.83 under noise and 0.19 to 0.2 under
+    PGD, PGD-trained ones 0.87 to 0.91 and 0.61 to 0.66.
     """
     values = subject.images[0].numel() if len(subject.images) else 1
     sigma = subject.eps if subject.norm == "linf" else subject.eps / values**0.5

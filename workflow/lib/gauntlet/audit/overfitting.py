@@ -10,6 +10,9 @@ def overfitting(subject: Subject) -> Finding:
     """Compare the best epoch's robust validation accuracy with the last one's.
 
     Source: Rice et al. 2020, "Overfitting in Adversarially Robust Deep Learning".
+
+    Measured (see `graded`): on digits plain training loses 0.12 to 0.13, PGD training 0.01 to
+    0.04 and TRADES 0 to 0.06.
     """
     if not subject.history:
         return skipped("overfitting", "There is no history of the training.")

