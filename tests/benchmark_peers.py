@@ -51,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--defenses", nargs="+", default=["baseline", "pgd_at"])
     parser.add_argument("--suites", nargs="+", default=[*peers.SUITES], choices=[*peers.SUITES])
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--part", default="test", choices=["train", "test"])
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 128, 512])
     parser.add_argument("--out", help="JSON file to add the rows to")
     parser.add_argument("--one", nargs=4, metavar=("SUITE", "DEFENSE", "SYSTEM", "BATCH"))
@@ -87,7 +88,8 @@ def _ratio(row: dict, rows: list[dict]) -> float | None:
 
 def _spawned(options, suite: str, defense: str, name: str, batch: int) -> dict | None:
     given = ["--results", options.results, "--dataset", options.dataset]
-    given += ["--images", str(options.images), "--one", suite, defense, name, str(batch)]
+    given += ["--images", str(options.images), "--part", options.part]
+    given += ["--one", suite, defense, name, str(batch)]
     done = subprocess.run([sys.executable, __file__, *given], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"{suite}, {name} failed; its message stands above")
@@ -127,7 +129,7 @@ def _victims(options, defense: str):
     if not weights.exists():
         sys.exit(f"{weights} is missing; run the study first: --configfile config/mnist.yaml")
     files = [data / name for name in ("images.npy", "labels.npy", "data.json", "split.json")]
-    _, images, labels = stages.load_part(*files, "test", torch.device("cpu"))
+    _, images, labels = stages.load_part(*files, options.part, torch.device("cpu"))
     spec = {"model": {"arch": "article_cnn", "channels": None, "hidden": None}}
     model = stages.trained_model(spec, data / "data.json", weights).eval().requires_grad_(False)
     return model, images[: options.images], labels[: options.images]

@@ -193,7 +193,7 @@ SUITES = {  # how to make a system, and the batches that it is measured at (none
         "foolbox, DDN": (_foolbox_nearest("DDNAttack", steps=100), [128]),
         "gauntlet, FMN": (_own_nearest(kind="fmn"), [128]),
         "foolbox, FMN": (_foolbox_nearest("L2FMNAttack", steps=100), [128]),
-        "gauntlet, C&W": (_own_nearest(kind="cw"), [128]),
+        "gauntlet, C&W": (_own_nearest(kind="cw", steps=150), [128]),
         "foolbox, C&W": (
             _foolbox_nearest("L2CarliniWagnerAttack", steps=200, stepsize=0.03),
             [128],

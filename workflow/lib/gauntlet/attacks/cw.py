@@ -27,7 +27,7 @@ def cw(
     norm: str = "l2",
     steps: int = 200,
     search_steps: int = 9,
-    learning_rate: float = 0.02,
+    learning_rate: float = 0.1,
     confidence: float = 0.0,
 ) -> Attempt:
     """Minimise squared distance plus a weight times the margin that is left, per image.
