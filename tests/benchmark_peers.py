@@ -142,7 +142,8 @@ def _write(path: Path, rows: list[dict]) -> None:
     every = known["rows"] + rows
     io.write_json(path, {"machine": machine, "rows": every})
     columns = ("suite", "dataset", "defense", *COLUMNS)
-    cells = [[str(row.get(name, "")) for name in columns] for row in every]
+    blank = ("", None)
+    cells = [["" if row.get(n) in blank else str(row[n]) for n in columns] for row in every]
     told = ", ".join(f"{key} {value}" for key, value in sorted(machine.items()))
     note = (
         "ratio: seconds of the fastest peer of the suite (for l2: of the same method) divided by "
