@@ -195,7 +195,7 @@ SUITES = {  # how to make a system, and the batches that it is measured at (none
         "foolbox, FMN": (_foolbox_nearest("L2FMNAttack", steps=100), [128]),
         "gauntlet, C&W": (_own_nearest(kind="cw", steps=150), [128]),
         "foolbox, C&W": (
-            _foolbox_nearest("L2CarliniWagnerAttack", steps=200, stepsize=0.03),
+            _foolbox_nearest("L2CarliniWagnerAttack", steps=200, stepsize=0.1),
             [128],
         ),
         "gauntlet, DeepFool": (_own_nearest(kind="deepfool"), [128]),
