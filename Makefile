@@ -41,7 +41,7 @@ $(VENV)/.ready: envs/requirements.txt envs/lock.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt
+$(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt envs/requirements-cluster.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt
 	@touch $@
 
