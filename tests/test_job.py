@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gauntlet import job
+from gauntlet import job, store
 from gauntlet.errors import GauntletError
 
 LIBRARY = Path(job.__file__).parents[1]
@@ -23,8 +23,9 @@ FINALS = ("table.csv", "record.json", "table.provenance.json")
 
 
 @pytest.fixture(autouse=True)
-def _as_before():
+def _as_before(monkeypatch):
     """A job sets up its process; give the test process back as it was."""
+    monkeypatch.setenv(store.PLACE, "off")
     log, handler = logging.getLogger("gauntlet"), signal.getsignal(signal.SIGTERM)
     before = log.handlers[:], log.level, log.propagate
     yield
@@ -42,6 +43,7 @@ def task(tmp_path):
     names = dict(zip(("table", "record", "provenance"), FINALS, strict=True))
     return {
         "rule": "make_table",
+        "stage": "make_table",
         "inputs": inputs,
         "outputs": {name: str(tmp_path / "out" / file) for name, file in names.items()},
         "params": {"spec": {"seed": 3}, "code": "abc"},

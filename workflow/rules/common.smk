@@ -15,8 +15,8 @@ sys.path.insert(0, str(HOME / "workflow" / "lib"))
 from snakemake.exceptions import WorkflowError
 
 from gauntlet import config as meaning
-from gauntlet import assurance, certificates, config_models, fingerprint, schema, spec
-from gauntlet import spec_models, warm
+from gauntlet import assurance, certificates, config_models, fingerprint, parentage, provenance
+from gauntlet import schema, spec, spec_models, warm
 from gauntlet.crossing import AS_GIVEN, OWN
 from gauntlet.errors import GauntletError
 
@@ -59,6 +59,7 @@ try:
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
+parentage.announce()
 os.environ.update(
     GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),
     GAUNTLET_CHECKPOINT_MINUTES=str(SETTINGS["compute"]["checkpoint_minutes"]),
@@ -74,6 +75,22 @@ scattergather:
 
 # As the config says, or a profile's or the command line's set-scatter.
 SHARDS = workflow._scatter["craft"]
+
+
+def require_whole_tables():
+    """Refuse to call a study done whose tables or figures are not what was written."""
+    for study in SETTINGS["run"]:
+        folder = Path(STUDY.format(study=study))
+        records = [
+            *folder.glob(f"*{provenance.ENDING}"),
+            *folder.glob(f"figures/*{provenance.ENDING}"),
+        ]
+        for told in provenance.damaged(records).values():
+            raise WorkflowError(told)
+
+
+if workflow.is_main_process:
+    require_whole_tables()
 
 
 def script_path(name):

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gauntlet.whole import write_whole
+
 logger = logging.getLogger(__name__)
 MINUTES = "GAUNTLET_CHECKPOINT_MINUTES"  # between checkpoints within an epoch
 OFTEN = 10.0  # minutes, where the environment does not say
@@ -46,12 +48,8 @@ class Checkpoints:
         if self.path is None:
             return
         parts = {name: part.state_dict() for name, part in self.parts.items()}
-        fresh = self.path.with_suffix(f".{os.getpid()}.part")
-        with open(fresh, "wb") as stream:
-            torch.save({"parts": parts, "generators": _generators(), "loop": loop}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(fresh, self.path)
+        state = {"parts": parts, "generators": _generators(), "loop": loop}
+        write_whole(self.path, lambda fresh: torch.save(state, fresh), durable=True)
 
     def due(self) -> bool:
         """Tell whether the last save is longer ago than the wait between two."""

@@ -1,7 +1,6 @@
 """Pools of images that are done: saved, and found again by a run that was interrupted."""
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from gauntlet import io
 from gauntlet.errors import GauntletError
+from gauntlet.whole import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +16,7 @@ logger = logging.getLogger(__name__)
 def save(keep: Path | None, number: int, state: dict[str, Tensor]) -> None:
     """Save what was made of a pool in the folder `keep`, if there is one."""
     if keep is not None:
-        path = _path(keep, number)
-        fresh = path.with_suffix(f".{os.getpid()}.part")
-        io.save_state(state, fresh)
-        os.replace(fresh, path)
+        write_whole(_path(keep, number), lambda fresh: io.save_state(state, fresh))
 
 
 def resumed(keep: Path | None, number: int, names: Sequence[str]) -> dict[str, Tensor] | None:

@@ -1,0 +1,58 @@
+"""Jobs end with the Snakemake that started them.
+
+One that is killed leaves its jobs behind; they would write their results beside, or over, those of
+the next run, whose settings may be others. Every Snakemake process that reads the workflow puts
+its own name into the environment; a job on the same machine watches whether that process lives.
+"""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+NAME = "GAUNTLET_PARENT"  # "<process>:<when it started>"
+EVERY = 1.0  # seconds between two looks
+
+
+def announce() -> None:
+    """Put this process's name into the environment of the jobs that it starts."""
+    os.environ[NAME] = f"{os.getpid()}:{_started(os.getpid())}"
+
+
+def lives() -> bool:
+    """Tell whether the process that started this job lives; True where none has a name."""
+    number, _, started = os.environ.get(NAME, "").partition(":")
+    return not number.isdigit() or _started(int(number)) == started
+
+
+def end_with_parent() -> None:
+    """From now on, ask this process to stop, as by SIGTERM, when its Snakemake is gone."""
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    while lives():
+        time.sleep(EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _started(process: int) -> str:
+    """Give when a process started, in the kernel's ticks: no other process of its number did."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return "" if Path("/proc/self/stat").exists() else _answers(process)
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _answers(process: int) -> str:
+    """Stand in where there is no /proc: whether a process has this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "there"
