@@ -1,5 +1,6 @@
 """Checkpoints of a training that is not over: it goes on as if it had never stopped."""
 
+import io
 import logging
 import os
 import pickle
@@ -49,7 +50,9 @@ class Checkpoints:
             return
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         state = {"parts": parts, "generators": _generators(), "loop": loop}
-        write_whole(self.path, lambda fresh: torch.save(state, fresh), durable=True)
+        buffer = io.BytesIO()  # torch tells a full disk by an error of its own, a file by OSError
+        torch.save(state, buffer)
+        write_whole(self.path, lambda fresh: fresh.write_bytes(buffer.getbuffer()), durable=True)
 
     def due(self) -> bool:
         """Tell whether the last save is longer ago than the wait between two."""

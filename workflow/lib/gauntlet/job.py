@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def perform(stage: Callable, task: dict) -> int:
     finally:
         for handler in handlers:
             logger.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # what was left to write to a full disk
+                handler.close()
     return 1
 
 

@@ -2,19 +2,17 @@
 
 import errno
 import os
-import shutil
-from pathlib import Path
+import re
 
 NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
-LITTLE = 1 << 16  # bytes; libraries that write in blocks leave less than this when a disk is full
+SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy's word for a full disk
 
 
 def sentence(error: OSError, task: dict) -> str | None:
     """Say what befell a job that read `task["inputs"]` and wrote its outputs; None if unknown."""
-    where = Path(next(iter(task["outputs"].values()), "."))
-    named = error.filename or error.filename2 or where
-    if error.errno in NO_ROOM or (error.errno is None and _is_full(where.parent)):
+    named = error.filename or next(iter(task["outputs"].values()), "a file")
+    if error.errno in NO_ROOM or SHORT.search(str(error)):
         return f"{named} cannot be written: no space is left on its disk; free some and run again."
     if error.errno in FORBIDDEN:
         reason = os.strerror(error.errno).lower()
@@ -24,10 +22,3 @@ def sentence(error: OSError, task: dict) -> str | None:
     if error.errno == errno.EIO:
         return f"{named} cannot be read or written (input/output error); its disk needs a look."
     return None
-
-
-def _is_full(folder: Path) -> bool:
-    try:
-        return shutil.disk_usage(folder).free < LITTLE
-    except OSError:
-        return False
