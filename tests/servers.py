@@ -1,5 +1,8 @@
 """A web server on loopback that misbehaves as it is told, within bounds."""
 
+import io
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -120,6 +123,16 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def hang_up(self, content, start):
             self.connection.close()
+
+        def reset(self, content, start):
+            """End with RST in the middle of the body."""
+            self.half(content, start)
+            self.wfile.flush()
+            at_once = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            for part in (self.rfile, self.wfile, self.connection):
+                part.close()
+            self.wfile = io.BytesIO()  # the server flushes it
 
         def not_http(self, content, start):
             self.wfile.write(b"220 hello\r\n")

@@ -56,6 +56,7 @@ OVERCOME = {  # behaviors of the first requests: how many requests it takes
     "half 416": 3,
     "stall": 2,
     "hang_up": 2,
+    "reset": 2,
     "not_http": 2,
     "nonsense_length": 1,
 }
