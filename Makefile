@@ -10,7 +10,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate report env test test-peers lint format benchmark benchmark-peers clean help
+.PHONY: all study show audit-example gate report env test test-peers fault-test verify lint format benchmark benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -47,6 +47,13 @@ $(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt envs/requirements-c
 
 test: $(VENV)/.ready-dev ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, compare all results (KILLS=30)
+	@cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=../workflow/lib:../workflow/scripts \
+		$(CURDIR)/$(BIN)/python faults.py --kills $(or $(KILLS),30) $(if $(SEED),--seed $(SEED))
+
+verify: $(VENV)/.ready ## Find results that are not what was written (REMOVE=yes removes them)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.verify $(if $(REMOVE),--remove)
 
 lint: $(VENV)/.ready-dev ## Check style of Python and Snakemake code
 	@$(BIN)/ruff check $(SOURCES)
