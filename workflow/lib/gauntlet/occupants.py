@@ -46,7 +46,7 @@ def directory(arguments: Sequence[str], folder: str = ".") -> str:
 def is_main(command: Sequence[str]) -> bool:
     """Whether a command is a Snakemake that plans and starts jobs, and no job of its own."""
     place = _snakemake(command)
-    if place is None:
+    if place is None or "--target-jobs" in command:
         return False
     options = command[place + 1 :]
     job = any(mode in ("remote", "subprocess") for mode in _values(options, "--mode"))
