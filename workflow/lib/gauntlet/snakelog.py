@@ -1,0 +1,160 @@
+"""What Snakemake's own log of a run says about its jobs."""
+
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LOGS = ".snakemake/log"
+STARTED, DONE, FAILED, AGAIN = "started", "done", "failed", "again"
+# Snakemake names a group job by the name of one of its members, in this space of names.
+NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://snakemake.readthedocs.io")
+PATTERNS = {
+    "block": re.compile(r"(?: {4})?(?:local)?(?:rule|checkpoint) (\w+):$"),
+    "group": re.compile(r"\[.*\] Group job (\S+) \(jobs in lexicogr\. order\):$"),
+    "error": re.compile(r"(?: {4})?Error in rule (\w+):$"),
+    "field": re.compile(r" {4,8}(jobid|output|wildcards|resources): (.*)$"),
+    "finished": re.compile(r"Finished jobid: (\d+) "),
+    "restart": re.compile(r"Trying to restart job (\S+?)\.$"),
+    "submitted": re.compile(r"Job (\S+) has been submitted with SLURM jobid (\w+)"),
+    "generic": re.compile(r"Submitted (?:group )?job (\S+) with external jobid '(.+)'\."),
+    "array": re.compile(
+        r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\d+)\. "
+        r"The individual task IDs are (\d+)-"
+    ),
+}
+
+
+@dataclass
+class Job:
+    """One job of a run: what it is, and how far it has come."""
+
+    rule: str
+    state: str = STARTED
+    gpus: int = 0
+    provenance: str = ""
+    name: str = ""
+    group: int = 0  # the how-manieth group of the run it travels in; 0 if in none
+
+
+@dataclass
+class Run:
+    """A run: planned jobs by rule, jobs by number, and theirs in a scheduler's queue."""
+
+    planned: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    external: dict[str, list[Job]] = field(default_factory=dict)
+    retried: Counter = field(default_factory=Counter)
+
+
+def runs(folder: str | Path) -> list[Run]:
+    """Read the logs of a folder's runs, oldest first; dry runs and the like are none."""
+    found = []
+    for path in sorted(Path(folder, LOGS).glob("*.snakemake.log")):
+        try:
+            run = read(path.read_text(encoding="utf-8", errors="replace").splitlines())
+        except OSError:
+            continue
+        if run.planned:
+            found.append(run)
+    return found
+
+
+def read(lines: Iterable[str]) -> Run:
+    """Replay the log of a run."""
+    replay = _Replay()
+    for line in lines:
+        replay.take(line)
+    return replay.run
+
+
+class _Replay:
+    def __init__(self):
+        self.run = Run()
+        self._table = self._failing = False
+        self._now = Job("")  # the job whose block is being read
+        self._groups = self._group = 0
+        self._act = {kind: getattr(self, f"_on_{kind}") for kind in PATTERNS}
+
+    def take(self, line: str) -> None:
+        if line == "Job stats:":
+            self._table = not self.run.planned
+        elif self._table:
+            self._plan(line)
+        else:
+            if not line.startswith((" ", "[")):
+                self._group = 0
+            for kind, pattern in PATTERNS.items():
+                if found := pattern.match(line):
+                    self._act[kind](*found.groups())
+                    return
+
+    def _plan(self, line: str) -> None:
+        """Read a line of the table that counts the jobs of every rule."""
+        name, _, count = line.rpartition(" ")
+        if name.strip() == "total" or not line.strip():
+            self._table = False
+        elif count.isdigit():
+            self.run.planned[name.strip()] = int(count)
+
+    def _on_block(self, rule: str) -> None:
+        self._now, self._failing = Job(rule, group=self._group), False
+
+    def _on_group(self, name: str) -> None:
+        self._groups += 1
+        self._group = self._groups
+
+    def _on_error(self, rule: str) -> None:
+        self._now, self._failing = Job(rule), True
+
+    def _on_field(self, name: str, value: str) -> None:
+        if name == "jobid":
+            self._number(value)
+        elif self._failing:
+            return
+        elif name == "output":
+            files = value.split(", ")
+            self._now.provenance = next((f for f in files if f.endswith(".provenance.json")), "")
+        elif name == "wildcards":
+            parts = sorted(part.replace("=", ":", 1) for part in value.split(", "))
+            self._now.name = ",".join(parts)
+        elif found := re.search(r"\bgpu=(\d+)", value):
+            self._now.gpus = int(found.group(1))
+
+    def _number(self, number: str) -> None:
+        if not self._failing:
+            self.run.jobs[number] = self._now
+        elif number in self.run.jobs:
+            self.run.jobs[number].state = FAILED
+
+    def _on_finished(self, number: str) -> None:
+        if number in self.run.jobs:
+            self.run.jobs[number].state = DONE
+
+    def _on_restart(self, number: str) -> None:
+        for job in self._members(number):
+            job.state = AGAIN
+            self.run.retried[job.rule] += 1
+
+    def _on_submitted(self, number: str, external: str) -> None:
+        self.run.external[external] = self._members(number)
+
+    _on_generic = _on_submitted
+
+    def _on_array(self, numbers: str, external: str, first: str) -> None:
+        for place, number in enumerate(numbers.split(","), int(first)):
+            self.run.external[f"{external}_{place}"] = self._members(number)
+
+    def _members(self, number: str) -> list[Job]:
+        """Give the jobs behind a number: one, or those of the group that is named by a job."""
+        if number in self.run.jobs:
+            return [self.run.jobs[number]]
+        jobs = self.run.jobs.values()
+        named = [job for job in jobs if job.group and _group_name(job) == number]
+        return [job for job in jobs if named and job.group == named[-1].group]
+
+
+def _group_name(job: Job) -> str:
+    return str(uuid.uuid5(NAMES, f"{job.rule}:{job.name}"))
