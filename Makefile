@@ -10,7 +10,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate report env test test-peers lint format benchmark benchmark-peers clean help
+.PHONY: all study show audit-example gate report env test cluster-test test-peers lint format benchmark benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -47,6 +47,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt envs/requirements-c
 
 test: $(VENV)/.ready-dev ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+cluster-test: $(VENV)/.ready-dev ## Run the tests on a real Slurm, started here on the loopback
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slurm -rs
 
 lint: $(VENV)/.ready-dev ## Check style of Python and Snakemake code
 	@$(BIN)/ruff check $(SOURCES)

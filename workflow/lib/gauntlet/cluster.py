@@ -26,7 +26,7 @@ def settle_on_node() -> None:
 
 
 def answer_for_sacct(folder: Path) -> None:
-    """Put `folder`, which holds a stand-in for sacct, first in PATH where Slurm keeps no accounts."""
+    """Put a folder with a stand-in for sacct first in PATH, where Slurm keeps no accounts."""
     try:
         asked = ["scontrol", "show", "config"]
         told = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE).stdout
