@@ -10,7 +10,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate report env test test-peers fault-test verify lint format benchmark benchmark-peers clean help
+.PHONY: all study show audit-example gate report env test test-peers fault-test verify lint format benchmark benchmark-peers clean help cluster-test
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -54,6 +54,9 @@ fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, com
 
 verify: $(VENV)/.ready ## Find results that are not what was written (REMOVE=yes removes them)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.verify $(if $(REMOVE),--remove)
+
+cluster-test: $(VENV)/.ready-dev ## Run the tests on a real Slurm, started here on the loopback
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slurm -rs
 
 lint: $(VENV)/.ready-dev ## Check style of Python and Snakemake code
 	@$(BIN)/ruff check $(SOURCES)

@@ -22,9 +22,28 @@ include: "workflow/rules/gate.smk"
 report: "workflow/report/workflow.rst"
 
 
+# Short, or in need of the internet: done where Snakemake runs, also when others go to a cluster.
 localrules:
     all,
     gates,
+    download_data,
+    download_weights,
+    split_data,
+    collect_results,
+    publish_tables,
+    gate,
+    pass_gate,
+    plot_robustness,
+    plot_bounds,
+    plot_radii,
+    plot_tradeoff,
+    plot_curves,
+    plot_passes,
+    plot_transfer,
+    plot_training,
+    plot_classes,
+    plot_examples,
+    plot_rulegraph,
 
 
 rule all:
@@ -35,7 +54,7 @@ rule all:
 
 
 onstart:
-    start_worker()
+    start()
 
 
 onsuccess:

@@ -1,9 +1,24 @@
-"""One thread for all tests: small tensors gain nothing from more, and lose on a busy machine."""
+"""What all tests share: one thread (small tensors gain nothing from more), one Slurm if any."""
 
 import pytest
 import torch
+
+import slurms
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """A real Slurm of two nodes, for all tests that need one."""
+    if reason := slurms.missing():
+        pytest.skip(reason)
+    cluster = slurms.Slurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

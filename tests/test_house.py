@@ -29,7 +29,7 @@ EXTRA["gauntlet.audit._subject"] = {  # what all checks share: attacks, judge, h
     *(f"gauntlet.attacks.{name}" for name in ("apgd", "fgsm", "gaussian_noise", "pgd", "square")),
 }
 # what parsing imports
-LIGHT = ("assurance", "config", "spec", "fingerprint", "errors", "schema", "warm")
+LIGHT = ("assurance", "cluster", "config", "spec", "fingerprint", "errors", "schema", "warm")
 LIGHT += ("parentage", "provenance")
 LIGHT += ("certificates", "config_models", "crossing", "hardware", "shapes", "spec_models")
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib"}

@@ -95,6 +95,7 @@ else:
             "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
         benchmark:
             "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.tsv"
+        localrule: True
         conda:
             "../../envs/gauntlet.yaml"
         threads: 1

@@ -3,6 +3,7 @@
 Wildcards and `config` are read here only. Nothing here imports PyTorch.
 """
 
+import atexit
 import json
 import os
 import sys
@@ -15,8 +16,8 @@ sys.path.insert(0, str(HOME / "workflow" / "lib"))
 from snakemake.exceptions import WorkflowError
 
 from gauntlet import config as meaning
-from gauntlet import assurance, certificates, config_models, fingerprint, parentage, provenance
-from gauntlet import schema, spec, spec_models, warm
+from gauntlet import assurance, certificates, cluster, config_models, fingerprint, parentage
+from gauntlet import provenance, schema, spec, spec_models, warm
 from gauntlet.crossing import AS_GIVEN, OWN
 from gauntlet.errors import GauntletError
 
@@ -98,10 +99,12 @@ def script_path(name):
     return str(HOME / "workflow" / "scripts" / f"{name}.py")
 
 
-def start_worker():
+def start():
     """Start the warm worker for jobs on this machine, and show an estimate beside the bars."""
-    if workflow.local_exec and workflow.is_main_process:
+    if workflow.is_main_process:
         WORKER.append(warm.start())
+        if workflow.non_local_exec:
+            cluster.answer_for_sacct(HOME / "profiles" / "slurm" / "no_accounting")
     for handler in workflow.logger_manager.get_log_handlers():
         if hasattr(handler, "progress"):
             from rich.progress import TimeRemainingColumn
@@ -114,6 +117,21 @@ def stop_worker():
     """End the warm worker."""
     while WORKER:
         warm.stop(WORKER.pop())
+
+
+def settle_on_node():
+    """See to what a job on a cluster's node needs; a group's tasks share a warm worker.
+
+    A process with an executor of its own only hands the job on to another, which is settled too.
+    """
+    cluster.settle_on_node()
+    if workflow.group_settings.local_groupid != "local" and "--executor" not in sys.argv:
+        WORKER.append(warm.start())
+        atexit.register(stop_worker)
+
+
+if workflow.remote_exec:
+    settle_on_node()
 
 
 @cache

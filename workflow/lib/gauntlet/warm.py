@@ -68,6 +68,12 @@ def stop(worker: subprocess.Popen | None) -> None:
     shutil.rmtree(Path(worker.args[SOCKET]).parent, ignore_errors=True)
 
 
+def forget() -> None:
+    """Forget a worker that another process has started, as its jobs' environment names it."""
+    if os.environ.get(ADDRESS) != "off":
+        os.environ.pop(ADDRESS, None)
+
+
 def delegate(task: dict) -> int | None:
     """Let the worker do a task: its exit code, or None if there is no worker to be had."""
     interpreter, _, address = os.environ.get(ADDRESS, "").rpartition(":")
