@@ -21,7 +21,9 @@ def _lines(name):
 LOCK = {_normal(line.split("==")[0]): line.split("==")[1] for line in _lines("lock.txt")}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-cluster.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-cluster.txt", "requirements-dev.txt"]
+)
 def test_all_that_is_required_is_locked(name):
     wanted = [line for line in _lines(name) if not line.startswith("-")]
     assert wanted
