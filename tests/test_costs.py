@@ -160,8 +160,8 @@ def test_passes_of_crafting_are_the_ledgers(linear):
 
 GROWING = {
     "epochs": lambda n: work_of("train_model", spec("adversarial", epochs=n), PEOPLE),
-    "images": lambda n: work_of("train_model", spec("trades"), PEOPLE._replace(train=n)),
-    "validation": lambda n: work_of("train_model", spec(), PEOPLE._replace(validation=n)),
+    "images": lambda n: work_of("train_model", spec("trades"), PEOPLE._replace(train=100 * n)),
+    "validation": lambda n: work_of("train_model", spec(), PEOPLE._replace(validation=100 * n)),
     "steps": lambda n: _crafted({**FIXED["pgd"][0], "steps": n}),
     "restarts": lambda n: _crafted({**FIXED["pgd"][0], "restarts": n}),
     "certified": lambda n: _certified({"kind": "smoothing", "n0": 10, "n": n}),

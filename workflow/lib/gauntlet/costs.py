@@ -4,6 +4,7 @@ Standard library only. Counts are of passes without early falls: what a job take
 decide no result; they size jobs and foretell what a study costs.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from gauntlet.populations import Population
 
 Spec = Mapping[str, Any]
 BACKWARD, UPDATE = 1.0, 2.0  # of a gradient by the image, and by the weights, in forward passes
-GRAIN = 20_000  # multiply-adds that an image costs in any pass, however small the network
+CALL = 12e6  # multiply-adds that showing a network some images costs, however few and small
 PER_VALUE = 200  # multiply-adds that a pass costs for each value of an image
 JUDGED = 4  # passes that each point's examples are shown in, to judge and to round them
 CHECKED, CHECK_PIXELS = 80, 64  # images and values of the models that attacks are held against
@@ -28,8 +29,9 @@ SEARCH = 8  # halvings of a certificate's search for the largest radius
 class Work(NamedTuple):
     """Passes times images of a job (`updates`: by the weights), and what one image costs.
 
-    `kind` is the attack's, the defense's or the certificate's; `rows` are lines of ledgers that a
-    table's job reads, or images that a data job handles.
+    `kind` is the attack's, the defense's or the certificate's; `together` are the images that the
+    network is shown at once, on average; `rows` are lines of ledgers that a table's job reads, or
+    images that a data job handles.
     """
 
     rule: str
@@ -39,13 +41,15 @@ class Work(NamedTuple):
     updates: float = 0.0
     cost: Cost = Cost()
     pixels: int = 0
+    together: float = 128.0
     rows: float = 0.0
 
     @property
     def effort(self) -> float:
         """Give all passes in multiply-adds; for jobs without a model their rows."""
         passes = self.forwards + BACKWARD * self.backwards + UPDATE * self.updates
-        return passes * (self.cost.macs + GRAIN + PER_VALUE * self.pixels) or self.rows
+        each = self.cost.macs + PER_VALUE * self.pixels + CALL / self.together
+        return passes * each or self.rows
 
 
 def work_of(rule: str, spec: Spec, people: Population | None) -> Work:
@@ -57,8 +61,18 @@ def work_of(rule: str, spec: Spec, people: Population | None) -> Work:
     work = count(spec, people)
     if isinstance(spec.get("model"), dict) and people is not None:
         cost = cost_of(spec["model"], people.shape, people.classes)
-        work = work._replace(cost=cost, pixels=people.pixels)
+        together = _together(spec, people)
+        work = work._replace(cost=cost, pixels=people.pixels, together=together)
     return work._replace(rule=rule, kind=kind)
+
+
+def _together(spec: Spec, people: Population) -> float:
+    """Count the images that a network is shown at once, on average."""
+    if "training" in spec:
+        images, batch = people.train, spec["training"]["batch"]
+    else:
+        images, batch = getattr(people, spec.get("part", "test")), spec.get("batch", 1)
+    return images / max(math.ceil(images / batch), 1) or 1.0
 
 
 def kind_of(rule: str, spec: Spec) -> str:
@@ -131,7 +145,7 @@ def _check(spec: Spec, people: Population | None) -> Work:
     total = sum(tried, Passes(1))
     cost = Cost(CHECK_PIXELS * TEN, CHECK_PIXELS * TEN, TEN)
     passes = {"forwards": total.forwards * CHECKED, "backwards": total.backwards * CHECKED}
-    return Work("", **passes, cost=cost, pixels=CHECK_PIXELS)
+    return Work("", **passes, cost=cost, pixels=CHECK_PIXELS, together=CHECKED // 2)
 
 
 def _certify(spec: Spec, people: Population) -> Work:

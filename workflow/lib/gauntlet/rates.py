@@ -89,7 +89,7 @@ class Teller:
 
     def __init__(self, own: Iterable[Record] = (), committed: Iterable[Record] | None = None):
         self.own = Rates(own)
-        self.known = Rates(committed_records() if committed is None else committed)
+        self.known = Rates(read_records() if committed is None else committed)
         self.pace = self._pace()
 
     def seconds(self, work: Work, context: Context) -> float:
@@ -123,8 +123,8 @@ class Teller:
 
 
 @cache
-def committed_records(path: Path = COMMITTED) -> tuple[Record, ...]:
-    """Read records from a file; GauntletError if it is none of `write_records`."""
+def read_records(path: Path = COMMITTED) -> tuple[Record, ...]:
+    """Read records from a file; GauntletError if it holds none."""
     try:
         return tuple(Record(*row) for row in json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -169,8 +169,14 @@ def _record(results: Path, path: Path, record: dict[str, Any]) -> Iterator[Recor
     effort = work.effort / spec.get("threads", 1) ** SPREAD
     yield Record(
         *(work.rule, work.kind, defended, network_of(spec), device, precision),
-        *(effort, record["seconds"]),
+        *(effort, _undisturbed(record, device)),
     )
+
+
+def _undisturbed(record: dict[str, Any], device: str) -> float:
+    """Give a job's seconds as on a free processor: others on the machine cost no CPU time."""
+    spent = record.get("cpu_seconds", record["seconds"])
+    return min(record["seconds"], spent) if device == "cpu" else record["seconds"]
 
 
 def precision_of(rule: str, spec: dict[str, Any]) -> str:
