@@ -3,12 +3,15 @@
 Wildcards and `config` are read here only. Nothing here imports PyTorch.
 """
 
+import gc
 import json
 import os
 import sys
 from functools import cache, lru_cache
 from pathlib import Path
 
+# Planning makes millions of objects that stay: looking among them for garbage takes a tenth of it.
+gc.set_threshold(200_000, 50, 50)
 HOME = Path(workflow.basedir)
 sys.path.insert(0, str(HOME / "workflow" / "lib"))
 

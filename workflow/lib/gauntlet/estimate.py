@@ -23,6 +23,7 @@ from gauntlet.sizes import Sizes
 from gauntlet.spec import device_kind, plugins
 
 HOME = Path(__file__).resolve().parents[3]
+RESULTS = Path("results")
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 LAUNCH = {"warm": 0.35, "cold": 6.0}  # seconds of a job besides its own: here, and on a cluster
 STARTING = 4.0  # seconds until Snakemake's first job starts
@@ -45,14 +46,15 @@ class Cost(NamedTuple):
 class Estimate:
     """The costs of all jobs of a plan."""
 
-    def __init__(self, config: Mapping[str, Any], teller: Teller, results: Path, launch: float):
+    def __init__(self, config: Mapping[str, Any], teller: Teller, done: Path | None, launch: float):
         self.config, self.sizes, self.launch = dict(config), Sizes(config), launch
         self.plan = Plan(config, config["compute"]["shards"])
         self.gpu, self.threads = device_kind(self.config) == "cuda", config["compute"]["threads"]
         self.costs: dict[str, Cost] = {}
         for path, job in self.plan.jobs.items():
-            done = all(self.costs[need].done for need in job.needs) and self._done(results, path)
-            self.costs[path] = self._cost(job, teller, done)
+            ready = done is not None and all(self.costs[need].done for need in job.needs)
+            made = ready and self._made(done.parent, path)
+            self.costs[path] = self._cost(job, teller, made)
 
     def _cost(self, job: Job, teller: Teller, done: bool) -> Cost:
         spec, people = self.plan.spec(job), self.sizes.people(job.names.get("dataset"))
@@ -70,11 +72,11 @@ class Estimate:
         slots = spec.get("threads", 1) if not self.gpu else int("threads" in spec)
         return Cost(seconds, done, slots, kept)
 
-    def _done(self, results: Path, path: str) -> bool:
+    def _made(self, folder: Path, path: str) -> bool:
         """Tell whether a result is there that was made from this specification and code."""
         job = self.plan.jobs[path]
         try:
-            record = json.loads((results.parent / path).read_text(encoding="utf-8"))
+            record = json.loads((folder / path).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
         spec = self.plan.spec(job)
@@ -162,12 +164,12 @@ def main(arguments: list[str]) -> int:
     """Print the estimate of a configuration, or write the rates of what was run."""
     parser = argparse.ArgumentParser(prog="gauntlet.estimate", description=__doc__)
     parser.add_argument("--config", action="append", default=[], help="overlay, may be repeated")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="to learn from")
+    parser.add_argument("--learn", type=Path, action="append", help="results, else results/")
     parser.add_argument("--rates", type=Path, help="file of rates instead of the committed ones")
     parser.add_argument("--slots", type=int, default=1, help="cores, or GPUs where there are any")
     parser.add_argument("--cold", action="store_true", help="as on a cluster: no warm worker")
     parser.add_argument("--fresh", action="store_true", help="as if nothing had been done")
-    parser.add_argument("--write", type=Path, help="write the rates of --results here, and end")
+    parser.add_argument("--write", type=Path, help="write what is learned here, and end")
     asked = parser.parse_args(arguments)
     try:
         return _answer(asked)
@@ -177,15 +179,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _answer(asked: argparse.Namespace) -> int:
-    own: list[Record] = summed(learned(asked.results)) if asked.results.is_dir() else []
+    folders = asked.learn or [RESULTS]
+    own = summed(record for folder in folders for record in learned(folder))
     if asked.write:
         asked.write.write_text(_as_text(own), encoding="utf-8")
         return 0
     teller = Teller(own, read_records(asked.rates) if asked.rates else None)
-    nowhere = asked.results / "nowhere" / "results"
-    results = nowhere if asked.fresh else asked.results
+    done = None if asked.fresh else RESULTS
     launch = LAUNCH["cold" if asked.cold else "warm"]
-    estimate = Estimate(load_config(asked.config), teller, results, launch)
+    estimate = Estimate(load_config(asked.config), teller, done, launch)
     print("\n".join(table(estimate, asked.slots)))
     return 0
 

@@ -15,7 +15,7 @@ from gauntlet.populations import Population, population
 from gauntlet.rates import MODELS, Context, Teller, network_of, precision_of
 from gauntlet.spec import Spec
 
-TORCH, PLAIN, CUDA = 900, 500, 4000  # MB of a process that has imported PyTorch, pandas, or CUDA
+TORCH, PLAIN, CUDA = 700, 500, 4000  # MB of a process that has imported PyTorch, pandas, or CUDA
 GRAIN, LEAST = 500, 1000  # MB that memory is rounded up to, and asked for at least
 MARGIN = 1.5  # of memory
 PATIENCE = 3  # times the foretold seconds
@@ -24,6 +24,8 @@ MB, FLOAT = 2**20, 4
 ROW = 400  # bytes of a ledger's row, read as numbers and words
 POOL = 4  # chunks whose images are attacked together
 STATES = 7  # copies of weights: gradient, two moments, average, best, last, and themselves
+LAYERS = 3  # how many times over a pass holds what its layers give
+BOUNDS = 1000  # MB that linear bounds take, as many at a time as that allows
 HELD = 4  # copies of what an attack makes: by pool, joined, saved, judged
 PLAIN_RULES = (
     *("collect_results", "download_data", "download_weights", "evaluate_robustness", "gate"),
@@ -76,6 +78,8 @@ class Sizes:
         people = self.people(names.get("dataset"))
         work = work_of(rule, spec, people)
         context = self.context(rule, spec, names)
+        if rule == "rerun_attack":  # most have nothing to do; a bound has to be that of the others
+            work = work._replace(rule="craft_examples", kind="adaptive")
         return Size(self._megabytes(rule, spec, work, people), self.teller.seconds(work, context))
 
     def people(self, dataset: str | None) -> Population | None:
@@ -101,8 +105,9 @@ class Sizes:
         on_gpu = spec.get("device") == "cuda"
         values = _images_held(spec, people) * people.pixels
         weights = work.cost.parameters * STATES
-        passing = 0 if on_gpu else work.cost.values * _together(spec) * _kept_layers(rule)
-        return (CUDA if on_gpu else TORCH) + FLOAT * (values + weights + passing) / MB
+        passing = 0 if on_gpu else work.cost.values * _together(spec) * LAYERS
+        base = (CUDA if on_gpu else TORCH) + (BOUNDS if rule == "certify_robustness" else 0)
+        return base + FLOAT * (values + weights + passing) / MB
 
     def _behind(self, run: dict[str, str]) -> float:
         """Give the seconds of the longest job, or chain of trainings, behind a training."""
@@ -154,8 +159,3 @@ def _images_held(spec: Spec, people: Population) -> float:
 def _together(spec: Spec) -> int:
     """Count the images that pass through the network at once."""
     return max(spec.get("batch", 1), spec.get("training", {}).get("batch", 1))
-
-
-def _kept_layers(rule: str) -> float:
-    """Say how many times over a pass holds what its layers give: backwards, or as bounds."""
-    return 16.0 if rule == "certify_robustness" else 3.0
