@@ -11,9 +11,8 @@ rule check_attacks:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("check_attacks"),
         gpu=GPUS,
-        mem_mb=2000,
-        runtime=60,
     params:
         **specified("check_attacks", spec.check_spec, "attack"),
     script:
@@ -37,13 +36,13 @@ if SHARDS == 1:
             "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
         benchmark:
             "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.tsv"
+        priority: ranked("craft_examples")
         conda:
             "../../envs/gauntlet.yaml"
         threads: THREADS
         resources:
+            **sized("craft_examples"),
             gpu=GPUS,
-            mem_mb=4000,
-            runtime=240,
         params:
             **specified("craft_examples", spec.craft_spec, *RUN_NAMES, "attack", "part"),
         script:
@@ -66,13 +65,13 @@ else:
             "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}/{scatteritem}.log",
         benchmark:
             "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}/{scatteritem}.tsv"
+        priority: ranked("craft_shard")
         conda:
             "../../envs/gauntlet.yaml"
         threads: THREADS
         resources:
+            **sized("craft_shard"),
             gpu=GPUS,
-            mem_mb=4000,
-            runtime=240,
         params:
             **specified(
                 "craft_examples", spec.shard_spec, *RUN_NAMES, "attack", "part", "scatteritem"
@@ -100,7 +99,7 @@ else:
             "../../envs/gauntlet.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
+            **sized("gather_examples"),
         params:
             **specified("gather_examples", spec.gather_spec, "attack"),
         script:
@@ -124,9 +123,8 @@ rule transfer_examples:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("transfer_examples"),
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=30,
     params:
         **specified("transfer_examples", spec.transfer_spec, *RUN_NAMES, "source", "attack"),
     script:

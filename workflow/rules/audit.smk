@@ -25,13 +25,13 @@ rule audit_model:
         "logs/studies/{study}/audit/{dataset}/{model}/{defense}/seed{seed}.log",
     benchmark:
         "benchmarks/studies/{study}/audit/{dataset}/{model}/{defense}/seed{seed}.tsv"
+    priority: ranked("audit_model")
     conda:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("audit_model"),
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=60,
     params:
         **specified("audit_model", assurance.audit_spec, "study", *RUN_NAMES),
     script:
@@ -52,13 +52,13 @@ rule rerun_attack:
         "logs/studies/{study}/rerun/{dataset}/{model}/{defense}/seed{seed}.log",
     benchmark:
         "benchmarks/studies/{study}/rerun/{dataset}/{model}/{defense}/seed{seed}.tsv"
+    priority: ranked("rerun_attack")
     conda:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("rerun_attack"),
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=240,
     params:
         **specified("rerun_attack", assurance.rerun_spec, "study", *RUN_NAMES),
     script:

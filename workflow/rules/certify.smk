@@ -10,13 +10,13 @@ rule certify_robustness:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/certificates/{certificate}/{part}.log",
     benchmark:
         "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/certificates/{certificate}/{part}.tsv"
+    priority: ranked("certify_robustness")
     conda:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("certify_robustness"),
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=240,
     params:
         **specified("certify_robustness", spec.certify_spec, *RUN_NAMES, "certificate", "part"),
     script:

@@ -4,12 +4,15 @@ Wildcards and `config` are read here only. Nothing here imports PyTorch.
 """
 
 import atexit
+import gc
 import json
 import os
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+# Planning makes millions of objects that stay: looking among them for garbage takes a tenth of it.
+gc.set_threshold(200_000, 50, 50)
 HOME = Path(workflow.basedir)
 sys.path.insert(0, str(HOME / "workflow" / "lib"))
 
@@ -20,22 +23,8 @@ from gauntlet import assurance, certificates, cluster, config_models, fingerprin
 from gauntlet import provenance, schema, spec, spec_models, warm
 from gauntlet.crossing import AS_GIVEN, OWN
 from gauntlet.errors import GauntletError
-
-DATA = "results/data/{dataset}/"
-RUN = "results/runs/{dataset}/{model}/{defense}/seed{seed}/"
-GIVEN = RUN.replace("{defense}", AS_GIVEN)
-WEIGHTS = "results/weights/{model}/"
-ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
-TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
-CERTIFICATE = f"{RUN}certificates/{{certificate}}/{{part}}/"
-CHECK = "results/checks/{attack}/"
-STUDY = "results/studies/{study}/"
-AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
-EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
-FIGURES = (
-    *("robustness", "tradeoff", "curves", "passes", "transfer"),
-    *("bounds", "radii", "training", "examples", "classes", "rulegraph"),
-)
+from gauntlet.places import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
+from gauntlet.places import RUN, STUDY, TRANSFER, WEIGHTS
 
 NAME = "[a-z][a-z0-9_]*"
 TRAINED = f"(?!{AS_GIVEN}/){NAME}"
@@ -143,8 +132,12 @@ def code_of(stage, plugins):
 def specified(stage, make, *names):
     """Give a rule's two params: its spec from `make`, and the hash of the code that reads it."""
 
+    @lru_cache(maxsize=1)  # both are asked for one job after the other
+    def made(*words):
+        return make(SETTINGS, **dict(zip(names, words, strict=True)))
+
     def spec_of(wildcards):
-        return make(SETTINGS, **{name: getattr(wildcards, name) for name in names})
+        return made(*(getattr(wildcards, name) for name in names))
 
     def code(wildcards):
         return code_of(stage, tuple(spec.plugins(spec_of(wildcards))))

@@ -15,7 +15,7 @@ rule download_data:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **sized("download_data"),
     params:
         **specified("download_data", spec.data_spec, "dataset"),
     script:
@@ -40,7 +40,7 @@ rule split_data:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **sized("split_data"),
     params:
         **specified("split_data", spec.split_spec, "dataset"),
     script:

@@ -20,7 +20,7 @@ rule evaluate_robustness:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("evaluate_robustness"),
     params:
         **specified("evaluate_robustness", spec.evaluate_spec, "study", *RUN_NAMES),
     script:
@@ -47,7 +47,7 @@ rule collect_results:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("collect_results"),
     params:
         **specified("collect_results", spec.table_spec, "study"),
     script:

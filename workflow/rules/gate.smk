@@ -19,7 +19,7 @@ rule gate:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("gate"),
     params:
         **specified("gate", assurance.gate_spec, "study"),
     script:
@@ -42,7 +42,7 @@ rule pass_gate:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("pass_gate"),
     params:
         **specified("pass_gate", gate_name, "study"),
     script:

@@ -34,7 +34,7 @@ rule publish_tables:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("publish_tables"),
     params:
         **specified("publish_tables", spec.table_spec, "study"),
     script:
@@ -55,7 +55,7 @@ rule plot_robustness:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_robustness"),
     params:
         **specified("plot_robustness", spec.figure_spec, "study"),
     script:
@@ -76,7 +76,7 @@ rule plot_bounds:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_bounds"),
     params:
         **specified("plot_bounds", spec.figure_spec, "study"),
     script:
@@ -97,7 +97,7 @@ rule plot_radii:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_radii"),
     params:
         **specified("plot_radii", spec.figure_spec, "study"),
     script:
@@ -118,7 +118,7 @@ rule plot_tradeoff:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_tradeoff"),
     params:
         **specified("plot_tradeoff", spec.figure_spec, "study"),
     script:
@@ -140,7 +140,7 @@ rule plot_curves:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_curves"),
     params:
         **specified("plot_curves", spec.figure_spec, "study"),
     script:
@@ -161,7 +161,7 @@ rule plot_passes:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_passes"),
     params:
         **specified("plot_passes", spec.figure_spec, "study"),
     script:
@@ -182,7 +182,7 @@ rule plot_transfer:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_transfer"),
     params:
         **specified("plot_transfer", spec.figure_spec, "study"),
     script:
@@ -205,7 +205,7 @@ rule plot_training:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_training"),
     params:
         **specified("plot_training", spec.figure_spec, "study"),
     script:
@@ -228,7 +228,7 @@ rule plot_classes:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_classes"),
     params:
         **specified("plot_classes", spec.figure_spec, "study"),
     script:
@@ -252,7 +252,7 @@ rule plot_examples:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_examples"),
     params:
         **specified("plot_examples", spec.figure_spec, "study"),
     script:
@@ -271,7 +271,7 @@ rule plot_rulegraph:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("plot_rulegraph"),
     params:
         **specified("plot_rulegraph", graph_spec, "study"),
     script:

@@ -16,13 +16,13 @@ rule train_model:
         "benchmarks/runs/{dataset}/{model}/{defense}/seed{seed}/train.tsv"
     wildcard_constraints:
         defense=TRAINED,
+    priority: ranked("train_model")
     conda:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("train_model"),
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=240,
     params:
         **specified("train_model", spec.train_spec, *RUN_NAMES),
     script:
@@ -42,7 +42,7 @@ rule download_weights:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **sized("download_weights"),
     params:
         **specified("download_weights", spec_models.weights_spec, "model"),
     script:
@@ -68,9 +68,8 @@ rule import_model:
         "../../envs/gauntlet.yaml"
     threads: THREADS
     resources:
+        **sized("import_model"),
         gpu=GPUS,
-        mem_mb=4000,
-        runtime=30,
     params:
         **specified("import_model", spec_models.import_spec, "dataset", "model", "seed"),
     script:
@@ -95,7 +94,7 @@ rule export_model:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **sized("export_model"),
     params:
         **specified("export_model", spec_models.export_spec, "model"),
     script:
