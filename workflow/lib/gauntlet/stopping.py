@@ -36,10 +36,6 @@ class Stop:
     def __bool__(self) -> bool:
         return self.number != 0
 
-    def end(self) -> None:
-        """End the job as the signal asks."""
-        raise Stopped(self.number)
-
     def _note(self, number, frame) -> None:
         if self.number:
             raise Stopped(number)
