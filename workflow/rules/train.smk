@@ -18,9 +18,9 @@ rule train_model:
         defense=TRAINED,
     conda:
         "../../envs/gauntlet.yaml"
-    threads: THREADS
+    threads: train_threads
     resources:
-        gpu=GPUS,
+        gpu=train_gpus,
         mem_mb=4000,
         runtime=240,
     params:

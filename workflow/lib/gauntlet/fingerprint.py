@@ -14,7 +14,7 @@ LIBRARY = Path(__file__).resolve().parent
 # Downloads are verified by content, so how they were fetched decides nothing either.
 BYSTANDERS = frozenset(
     f"gauntlet.{name}"
-    for name in ("job", "warm", "show", "progress", "digest", "leases", "gpus")
+    for name in ("job", "warm", "show", "progress", "digest", "leases", "gpus", "reports")
     + ("data._fetch", "data._http", "data._meter", "data._debian")
 )
 

@@ -19,7 +19,7 @@ from gauntlet.lens import Lens
 from gauntlet.models import evaluating
 from gauntlet.progress import Progress
 from gauntlet.seeding import generator
-from gauntlet.stopping import Stop, Stopped
+from gauntlet.stopping import Saved, Stop
 from gauntlet.streams import Streams
 from gauntlet.team import Alone, Team
 
@@ -61,7 +61,7 @@ def fit(
     accuracy, ties go to the higher clean accuracy, then to the earlier epoch. A checkpoint in the
     folder `keep` lets an interrupted training go on, to the same bytes. A `team` shares every
     batch; each of its processes calls this. Raises NonFiniteLoss if the loss stops being a number,
-    Stopped after saving if a signal asks to stop.
+    Saved (a Stopped) if a signal asks to stop.
     """
     outcome, training, team = Outcome(), spec["training"], team or Alone()
     learner = Learner(model, spec, team)
@@ -101,7 +101,7 @@ def _save(saved: Checkpoints, stop: Stop, team, outcome: Outcome, epoch: int, wi
         saved.save({"epoch": epoch, "within": within, "outcome": vars(outcome)})
     if asked:
         logger.warning("asked to stop in epoch %d; what is trained is saved", epoch)
-        raise Stopped(asked)
+        raise Saved(asked)
 
 
 def choice_record(spec: dict, outcome: Outcome) -> dict:
@@ -131,7 +131,7 @@ class NonFiniteLoss(GauntletError):
             f"The training loss is not finite in epoch {epoch}; allowed are finite losses "
             f"(lower defenses.*.learning_rate, or start from another defense with init)."
         )
-        self.outcome = outcome
+        self.epoch, self.outcome = epoch, outcome
 
 
 def _epoch(
