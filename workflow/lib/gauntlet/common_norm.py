@@ -47,7 +47,7 @@ def _plan(
 
 
 def _normalised(counted, images, running_mean, running_var, weight, bias, momentum, eps) -> Tensor:
-    values = images.float()
+    values = images if images.dtype == torch.float64 else images.float()
     over = [0, *range(2, values.dim())]
     shape = (1, -1, *(1,) * (values.dim() - 2))
     here = values.new_full((1,), counted * values.numel() / values.shape[1])

@@ -63,7 +63,9 @@ class Team:
         Gradients of the first are averaged over the processes, whence its factor. No layout of
         buckets changes after the first batch, so that a stopped training goes on to the same bits.
         """
-        shared = DistributedDataParallel(step, broadcast_buffers=False, find_unused_parameters=True)
+        shared = DistributedDataParallel(
+            step, forward_sync_buffers=False, find_unused_parameters=True
+        )
 
         def part(images: Tensor, labels: Tensor, crafted, stream, done: float):
             count = len(images)
