@@ -195,6 +195,13 @@ CASES = [
     ),
     # defenses
     ("unknown start", defense(kind="standard", init="base"), ["d.init is 'base'", "none, or"]),
+    ("no device", training(devices=0), ["training.devices is 0", "1 to 64"]),
+    ("too many devices", defense(kind="standard", devices=65), ["d.devices is 65", "1 to 64"]),
+    (
+        "two devices of an mps",
+        {"compute": {"device": "mps"}, "defenses": {"d": {"kind": "standard", "devices": 2}}},
+        ["defenses.d.devices is 2", "allowed with compute.device 'mps' is 1"],
+    ),
     ("bounds without a ramp", defense(kind="ibp", eps=0.1), ["d.ramp is 0", "such as 0.5"]),
     ("unknown inner attack", defense(kind="trades", attack="x"), ["d.attack is 'x'"]),
     ("unknown source", defense(kind="static", attack="fgsm", source="x"), ["d.source is 'x'"]),

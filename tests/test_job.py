@@ -43,6 +43,7 @@ def task(tmp_path):
     names = dict(zip(("table", "record", "provenance"), FINALS, strict=True))
     return {
         "rule": "make_table",
+        "gpus": 0,
         "stage": "make_table",
         "inputs": inputs,
         "outputs": {name: str(tmp_path / "out" / file) for name, file in names.items()},

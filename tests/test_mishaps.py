@@ -36,6 +36,7 @@ def _task(folder="out", source="source.npy") -> dict:
     np.save("source.npy", np.arange(10.0))
     return {
         "rule": "make_array",
+        "gpus": 0,
         "stage": "make_array",
         "inputs": {"source": source},
         "outputs": {"array": f"{folder}/a.npy", "provenance": f"{folder}/a.provenance.json"},

@@ -54,6 +54,7 @@ EDITS = {
     "the look of figures": ({"figures": {"dpi": 99}}, {"figure"}),
     "a seed more": ({"studies": {"quickstart": {"seeds": [0, 1, 2, 3]}}}, {"table", "figure"}),
     "one defense's epochs": ({"defenses": {"pgd_at": {"epochs": 7}}}, PGD_AT),
+    "one defense's devices": ({"defenses": {"pgd_at": {"devices": 2}}}, PGD_AT),
     "one defense's start": ({"defenses": {"pgd_at": {"init": "baseline"}}}, PGD_AT),
     "an attack inside two defenses": (
         {"attacks": {"pgd7": {"eps": 0.1}}},

@@ -10,6 +10,7 @@ from gauntlet.optimizers import SCHEDULES, average_into, make_optimizer, set_lea
 from gauntlet.plugins import load
 from gauntlet.seeding import generator
 from gauntlet.stepping import Step
+from gauntlet.team import Alone
 from train_model import train_model
 
 
@@ -71,7 +72,7 @@ def test_robust_training_withstands_more_than_plain_training():
 def test_checkpoint_is_most_robust_then_clean_then_earliest(rows, best, selection, monkeypatch):
     told, states = iter(rows), []
 
-    def validate(model, spec, epoch, part):
+    def validate(model, spec, epoch, part, team):
         states.append({name: value.clone() for name, value in model.state_dict().items()})
         robust, clean = next(told)
         return {"validation_clean": clean, "validation_fgsm": 0, "validation_robust": robust}
@@ -182,7 +183,7 @@ def test_batch_statistics_move_only_in_updates(defense):
     assert len(inside) >= 2 * 4 * tiny.PGD["steps"]  # the attack's passes, in eval mode
     assert model.training and all(weight.requires_grad for weight in model.parameters())
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    training._validate(model, tiny.spec(defense), 1, tiny.part(32, 1))
+    training._validate(model, tiny.spec(defense), 1, tiny.part(32, 1), Alone())
     assert _same(before, model.state_dict()) and model.training
     assert not _same(outcome.best, tiny.model(tiny.NORMED).state_dict())
 

@@ -55,6 +55,7 @@ def launch(worker, tmp_path):
             "script": str(tmp_path / "stage.py"),
             "stage": "stage",
             "rule": "stage",
+            "gpus": 0,
             "inputs": {},
             "outputs": {"out": str(tmp_path / f"out{number}.txt")},
             "params": {"spec": {"number": number, **spec}, "code": "x"},

@@ -44,6 +44,7 @@ def spec(defense: str = "standard", seed: int = 0, **change) -> dict:
         "schedule": "constant",
         "ema": 0.0,
         "ramp": 0.0,
+        "devices": 1,
     }
     settings |= {"precision": "float32", "augment": "none", "selection": "best"}
     settings |= {"validation_attack": PGD} | change

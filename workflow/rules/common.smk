@@ -198,6 +198,22 @@ def given_weights(wildcards):
     return [path] if path else []
 
 
+def train_devices(wildcards):
+    """Give the number of devices, or of processes on a CPU, that share a training."""
+    settings = SETTINGS["defenses"][wildcards.defense]
+    return settings.get("devices", SETTINGS["training"]["devices"])
+
+
+def train_threads(wildcards):
+    """Give the cores that a training uses: `threads` for each of its processes."""
+    return THREADS * train_devices(wildcards)
+
+
+def train_gpus(wildcards):
+    """Give the GPUs that a training uses."""
+    return GPUS * train_devices(wildcards)
+
+
 def start_weights(wildcards):
     """Give the weights that a training starts from: a list of one file or none."""
     source = meaning.init_source(SETTINGS, wildcards.defense)

@@ -19,10 +19,10 @@ rule train_model:
     priority: ranked("train_model")
     conda:
         "../../envs/gauntlet.yaml"
-    threads: THREADS
+    threads: train_threads
     resources:
         **sized("train_model"),
-        gpu=GPUS,
+        gpu=train_gpus,
     params:
         **specified("train_model", spec.train_spec, *RUN_NAMES),
     script:

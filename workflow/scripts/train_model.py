@@ -13,25 +13,19 @@ def train_model(
     """
     from pathlib import Path
 
-    from gauntlet import compute, io, stages, training
-    from gauntlet.models import load_weights
-    from gauntlet.training import NonFiniteLoss, Part
+    from gauntlet import compute, fitting, io, launching, training
+    from gauntlet.team import Alone
+    from gauntlet.training import NonFiniteLoss
 
-    device = compute.prepare(spec)
-    parts = {
-        name: Part(*stages.load_part(images, labels, meta, split, name, device)[1:])
-        for name in ("train", "validation")
-    }
-    model = stages.make_model(spec, meta, spec["seed"]).to(device)
-    if start:
-        load_weights(model, io.load_state(start[0]), start[0])
-    else:
-        model.normalise_like(parts["train"].images)
-    examples = stages.load_crafted(crafted[0], parts["train"].images) if crafted else None
+    files = {"images": images, "labels": labels, "meta": meta, "split": split}
+    files |= {"start": start, "crafted": crafted}
     rescue = Path(best).with_name("last_good.pt")
     rescue.unlink(missing_ok=True)
     try:
-        outcome = training.fit(model, spec, parts["train"], parts["validation"], examples, keep)
+        if spec["training"]["devices"] > 1:
+            outcome = launching.fit_shared(files, spec, keep)
+        else:
+            outcome = fitting.fit_files(files, spec, keep, compute.prepare(spec), Alone())
     except NonFiniteLoss as error:
         if error.outcome.best:
             io.save_state(error.outcome.best, rescue)

@@ -15,6 +15,7 @@ LIBRARY = Path(__file__).resolve().parent
 BYSTANDERS = frozenset(
     f"gauntlet.{name}"
     for name in ("job", "warm", "cluster", "show", "progress", "digest", "whole")
+    + ("leases", "gpus", "reports")
     + ("data._fetch", "data._http", "data._meter", "data._debian")
 )
 

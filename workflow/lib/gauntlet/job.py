@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from gauntlet import mishaps, parentage, provenance, scratch, stopping, store, warm, whole
+from gauntlet import leases, mishaps, parentage, provenance, scratch, stopping, store, warm, whole
 from gauntlet.digest import sha256
 from gauntlet.errors import GauntletError
 
@@ -44,6 +44,7 @@ def _task(stage: Callable, snakemake) -> dict:
         "inputs": _named(snakemake.input),
         "outputs": _named(snakemake.output),
         "params": _named(snakemake.params),
+        "gpus": int(snakemake.resources.get("gpu", 0)),
         "log": str(snakemake.log[0]),
         "folder": os.getcwd(),
     }
@@ -101,17 +102,18 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
     code and the inputs' contents, so that only the same work finds it again; it lies where
     Snakemake removes nothing, and goes when the job is done.
     """
-    started, clock = time.time(), time.process_time()
     own = {}
     if "keep" in inspect.signature(stage).parameters:
         kept.mkdir(parents=True, exist_ok=True)
         own = {"keep": kept}
-    stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
-    seconds = time.time() - started
+    with leases.leased(task["gpus"]) as devices:
+        started, clock = time.time(), time.process_time()
+        stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
+        seconds = time.time() - started
     for name, path in partials.items():
         if not Path(path).is_file():
             raise AssertionError(f"the stage did not write its output {finals[name]}")
-    how = provenance.made(task, seconds, time.process_time() - clock)
+    how = provenance.made(task, seconds, time.process_time() - clock, devices)
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 

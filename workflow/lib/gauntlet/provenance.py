@@ -75,14 +75,16 @@ def _outputs(record: str, changed: int, size: int) -> dict[str, str]:
         return {}
 
 
-def made(task: dict, seconds: float, cpu_seconds: float) -> dict:
+def made(task: dict, seconds: float, cpu_seconds: float, devices: list[str]) -> dict:
     """Tell by what a task's result was made: spec, code, versions, hardware, time and memory."""
+    there = {"machine": platform.machine(), "cores": os.cpu_count()}
+    there |= {"devices": devices} if devices else {}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "spec": task["params"].get("spec"),
         "code": task["params"].get("code"),
         "versions": versions(),
-        "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), **_torch_hardware()},
+        "hardware": there | _torch_hardware(),
         "seconds": round(seconds, 3),
         "cpu_seconds": round(cpu_seconds, 3),
         "peak_rss_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10)),

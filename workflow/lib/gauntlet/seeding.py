@@ -1,7 +1,7 @@
 """Random streams that belong to a purpose, never to the process."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,15 +21,35 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(seed, *purpose))
 
 
-def uniform_like(images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+class Shared:
+    """A generator for a batch of `count` images, of which this process computes some rows.
+
+    Each process draws for the whole batch, so that its numbers do not depend on who computes what.
+    """
+
+    def __init__(self, whole: torch.Generator, rows: slice, count: int):
+        self.whole, self.rows, self.count = whole, rows, count
+
+
+def draw(make: Callable[..., torch.Tensor], shape, stream: torch.Generator | Shared):
+    """Let `make(shape, generator=...)` draw for the images of a batch: [N, ...]."""
+    if isinstance(stream, torch.Generator):
+        return make(shape, generator=stream)
+    drawn = make((stream.count, *shape[1:]), generator=stream.whole)[stream.rows]
+    if drawn.shape[0] != shape[0]:
+        raise ValueError(f"{shape[0]} images draw where the batch's part has {drawn.shape[0]}")
+    return drawn
+
+
+def uniform_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch.Tensor:
     """Draw U(-1, 1) in the shape of images, from the stream, on the images' device."""
-    draws = torch.rand(images.shape, generator=stream, dtype=torch.float32)
+    draws = draw(torch.rand, images.shape, stream)
     return draws.mul_(2).sub_(1).to(images.device)
 
 
-def normal_like(images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+def normal_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch.Tensor:
     """Draw N(0, 1) in the shape of images, from the stream, on the images' device."""
-    return torch.randn(images.shape, generator=stream, dtype=torch.float32).to(images.device)
+    return draw(torch.randn, images.shape, stream).to(images.device)
 
 
 @contextmanager

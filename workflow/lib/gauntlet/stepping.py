@@ -13,10 +13,11 @@ from gauntlet.plugins import load
 from gauntlet.streams import Streams
 
 
-class Step:
+class Step(nn.Module):
     """One defense's loss of one batch, with the attack and precision that it asks for."""
 
     def __init__(self, model: nn.Module, spec: dict):
+        super().__init__()
         settings = dict(spec["defense"])
         self.model, self.precision = model, spec["training"]["precision"]
         self.ramp, self.batch = spec["training"]["ramp"], spec["training"]["batch"]
@@ -25,7 +26,7 @@ class Step:
         self.settings = settings
         self.wants = inspect.signature(self.loss).parameters
 
-    def __call__(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
         """Give the loss of a batch when the share `done` of the training is over."""
         extra = {"attack": self._attacked(stream, done)} if "attack" in self.wants else {}
         extra |= {"crafted": crafted} if "crafted" in self.wants else {}

@@ -13,6 +13,10 @@ class Stopped(SystemExit):
         super().__init__(128 + number)
 
 
+class Saved(Stopped):
+    """The job ends as asked, at a good place: what is done is saved."""
+
+
 class Stop:
     """While it lasts, a signal that asks to stop only leaves a note; asked twice, it ends at once.
 
@@ -35,10 +39,6 @@ class Stop:
 
     def __bool__(self) -> bool:
         return self.number != 0
-
-    def end(self) -> None:
-        """End the job as the signal asks."""
-        raise Stopped(self.number)
 
     def _note(self, number, frame) -> None:
         if self.number:

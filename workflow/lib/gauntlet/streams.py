@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from gauntlet.seeding import seed_for
+from gauntlet.seeding import Shared, draw, seed_for
 
 GOLDEN = -7046029254386353131  # 2^64 divided by the golden ratio, odd, as a signed integer
 MIX = ((30, -4658895280553007687), (27, -7723592293110705685), (31, 1))
@@ -34,9 +35,9 @@ class Streams:
         return cls(_mixed(places * GOLDEN + seed_for(seed, *purpose)))
 
     @classmethod
-    def from_generator(cls, generator: torch.Generator, count: int) -> "Streams":
+    def from_generator(cls, generator: torch.Generator | Shared, count: int) -> "Streams":
         """Give fresh streams for a training batch, whose images belong to no fixed place."""
-        return cls(torch.randint(2**62, (count,), generator=generator))
+        return cls(draw(partial(torch.randint, 2**62), (count,), generator))
 
     def select(self, rows: Tensor) -> "Streams":
         """Keep the streams of the named rows, in their order; a row may be named twice."""

@@ -1,6 +1,5 @@
 """Training: one loop for every defense; validation each epoch chooses the checkpoint."""
 
-import copy
 import logging
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,14 +14,14 @@ from gauntlet.attacks.fgsm import fgsm
 from gauntlet.checkpoints import Checkpoints
 from gauntlet.collapse import find_collapse
 from gauntlet.errors import GauntletError
+from gauntlet.learner import Learner
 from gauntlet.lens import Lens
 from gauntlet.models import evaluating
-from gauntlet.optimizers import average_into, make_optimizer, set_learning_rate
 from gauntlet.progress import Progress
-from gauntlet.seeding import generator, seed_for
-from gauntlet.stepping import Step
-from gauntlet.stopping import Stop
+from gauntlet.seeding import generator
+from gauntlet.stopping import Saved, Stop
 from gauntlet.streams import Streams
+from gauntlet.team import Alone, Team
 
 logger = logging.getLogger(__name__)
 
@@ -53,30 +52,29 @@ def fit(
     validation: Part,
     crafted: Tensor | None = None,
     keep: Path | None = None,
+    team: Alone | Team | None = None,
 ) -> Outcome:
     """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
 
     `crafted` [N, C, H, W] are examples of the training images, in their order. Each epoch
     measures clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
     accuracy, ties go to the higher clean accuracy, then to the earlier epoch. A checkpoint in the
-    folder `keep` lets an interrupted training go on, to the same bytes. Raises NonFiniteLoss if
-    the loss stops being a number, Stopped after saving if a signal asks to stop.
+    folder `keep` lets an interrupted training go on, to the same bytes. A `team` shares every
+    batch; each of its processes calls this. Raises NonFiniteLoss if the loss stops being a number,
+    Saved (a Stopped) if a signal asks to stop.
     """
-    outcome, training = Outcome(), spec["training"]
-    optimizer, step = make_optimizer(model, training), Step(model, spec)
-    average = copy.deepcopy(model) if training["ema"] else model
-    saved = Checkpoints(keep, {"model": model, "average": average, "optimizer": optimizer})
+    outcome, training, team = Outcome(), spec["training"], team or Alone()
+    learner = Learner(model, spec, team)
+    saved = Checkpoints(keep, learner.parts())
     begin, within = _begin(saved, outcome)
     progress = Progress("epoch", training["epochs"], done=begin - 1)
     with Stop() as stop:
         for epoch in range(begin, training["epochs"] + 1):
-            save = partial(_save, saved, stop, outcome)
+            save = partial(_save, saved, stop, team, outcome)
             row = {"epoch": epoch}
-            row |= _epoch(
-                model, average, optimizer, step, spec, epoch, train, crafted, outcome, within, save
-            )
-            row |= _validate(average, spec, epoch, validation)
-            _keep(outcome, row, average)
+            row |= _epoch(learner, team, spec, epoch, train, crafted, outcome, within, save)
+            row |= _validate(learner.average, spec, epoch, validation, team)
+            _keep(outcome, row, learner.average)
             progress.done(epoch, _summary(row))
             save(epoch + 1, None)
             within = None
@@ -95,14 +93,15 @@ def _begin(saved: Checkpoints, outcome: Outcome) -> tuple[int, dict | None]:
     return loop["epoch"], loop["within"]
 
 
-def _save(saved: Checkpoints, stop: Stop, outcome: Outcome, epoch: int, within: dict | None):
+def _save(saved: Checkpoints, stop: Stop, team, outcome: Outcome, epoch: int, within: dict | None):
     """Save after an epoch, when some time has passed, and before a stop that was asked for."""
-    asked = bool(stop)  # a signal that comes while this is saved waits for the next batch
-    if within is None or asked or saved.due():
+    # a signal that comes while this is saved waits for the next batch
+    asked = team.asked(stop.number)
+    if team.main and (within is None or asked or saved.due()):
         saved.save({"epoch": epoch, "within": within, "outcome": vars(outcome)})
     if asked:
         logger.warning("asked to stop in epoch %d; what is trained is saved", epoch)
-        stop.end()
+        raise Saved(asked)
 
 
 def choice_record(spec: dict, outcome: Outcome) -> dict:
@@ -132,11 +131,11 @@ class NonFiniteLoss(GauntletError):
             f"The training loss is not finite in epoch {epoch}; allowed are finite losses "
             f"(lower defenses.*.learning_rate, or start from another defense with init)."
         )
-        self.outcome = outcome
+        self.epoch, self.outcome = epoch, outcome
 
 
 def _epoch(
-    model, average, optimizer, step, spec, epoch, train: Part, crafted, outcome, within, save
+    learner: Learner, team, spec, epoch, train: Part, crafted, outcome, within, save
 ) -> dict:
     """Update on every training image once; the last batch may be smaller or one larger.
 
@@ -146,29 +145,24 @@ def _epoch(
     stream = generator(spec["seed"], "train", epoch)
     order = torch.randperm(count, generator=stream).to(train.labels.device)
     change = getattr(augment, training["augment"])
-    model.train()
+    learner.model.train()
     total, first, rate = torch.zeros((), device=train.labels.device), 0, None
     if within:
         stream.set_state(within["stream"])
         total, first, rate = within["total"].to(total.device), within["batches"], within["rate"]
-    else:
-        torch.manual_seed(seed_for(spec["seed"], "layers", epoch))  # dropout draws from it
     for number, rows in enumerate(_batches(order, training["batch"])):
         if number < first:
             continue
+        team.seed_layers(spec["seed"], epoch, number)
         done = (epoch - 1 + number * training["batch"] / count) / training["epochs"]
-        rate = set_learning_rate(optimizer, training, done)
+        rate = learner.set_rate(done)
         images = change(train.images[rows], stream)
         given = None if crafted is None else crafted[rows]
-        loss = step(images, train.labels[rows], given, stream, done)
-        if not bool(loss.isfinite()):
-            raise NonFiniteLoss(epoch, outcome)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        if training["ema"]:
-            average_into(average, model, training["ema"])
-        total += loss.detach() * len(rows)
+        try:
+            loss = learner.update(images, train.labels[rows], given, stream, done)
+        except FloatingPointError:
+            raise NonFiniteLoss(epoch, outcome) from None
+        total += loss * len(rows)
         here = {"batches": number + 1, "total": total, "rate": rate, "stream": stream.get_state()}
         save(epoch, here)
     return {"learning_rate": rate, "train_loss": round(float(total) / count, 6)}
@@ -182,23 +176,25 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     return parts
 
 
-def _validate(model: nn.Module, spec: dict, epoch: int, part: Part) -> dict:
+def _validate(model: nn.Module, spec: dict, epoch: int, part: Part, team) -> dict:
     """Measure clean accuracy, and accuracy under FGSM and under the validation attack."""
-    chosen = spec["training"]["validation_attack"]
+    chosen, mine = spec["training"]["validation_attack"], team.rows(len(part.labels))
     quick = {"norm": chosen["norm"], "eps": chosen["eps"], "step": chosen["eps"]}
+    images, labels = part.images[mine], part.labels[mine]
     with evaluating(model):
         lens = Lens(model, spec["batch"])
-        right = scoring.predict(lens, part.images) == part.labels
+        right = scoring.predict(lens, images) == labels
         held, rows = {"clean": right}, right.nonzero().squeeze(1)
         for name, attack, settings in (("fgsm", fgsm, quick), ("robust", bind(chosen), {})):
-            streams = Streams.of_images(spec["seed"], rows, "validation", name, epoch)
+            places = rows + mine.start
+            streams = Streams.of_images(spec["seed"], places, "validation", name, epoch)
             held[name] = torch.zeros_like(right)
             if len(rows):
-                images, labels = part.images[rows], part.labels[rows]
-                attempt = attack(lens, images, labels, streams=streams, **settings)
-                held[name][rows] = scoring.predict(lens, attempt.images) == labels
+                attempt = attack(lens, images[rows], labels[rows], streams=streams, **settings)
+                held[name][rows] = scoring.predict(lens, attempt.images) == labels[rows]
+    whole = {name: team.joined(kept, len(part.labels)) for name, kept in held.items()}
     return {
-        f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in held.items()
+        f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in whole.items()
     }
 
 
