@@ -289,7 +289,7 @@ sys.exit(job.perform(stage, json.loads(sys.argv[1])))
     for _ in range(4):
         jobs.append(subprocess.Popen(command, env=environment))
         time.sleep(0.25)
-    assert [one.wait(60) for one in jobs] == [0] * 4
+    assert [one.wait(240) for one in jobs] == [0] * 4
     expected = np.repeat(np.arange(12, dtype=np.float32), 4).tobytes()
     assert Path("out/a.npy").read_bytes() == expected
     assert sorted(os.listdir("out")) == ["a.npy", "a.provenance.json"]
