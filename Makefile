@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= quickstart
+PROFILE ?= profiles/slurm
+ORPHANS ?= wait
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
@@ -10,7 +12,8 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate report env test test-peers fault-test verify lint format benchmark benchmark-peers clean help cluster-test
+.PHONY: all study show audit-example gate cluster cluster-status report env test fault-test \
+	verify cluster-test lint format benchmark test-peers benchmark-peers clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -29,6 +32,13 @@ audit-example: $(VENV)/.ready ## Bring models from outside: a trained one, expor
 gate: $(VENV)/.ready ## Fail, with a list, unless all models reach what `requirements` asks of them
 	@$(RUN) gates $(if $(CONFIG),--configfile $(CONFIG))
 
+cluster: $(VENV)/.ready-cluster ## Run on a cluster, also after a kill (PROFILE=profiles/slurm CONFIG= ORPHANS=wait|cancel)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.launch --orphans $(ORPHANS) -- \
+		--profile $(PROFILE) $(if $(CONFIG),--configfile $(CONFIG))
+
+cluster-status: $(VENV)/.ready ## How far it has come: jobs by rule, GPU-hours
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.status
+
 report: $(VENV)/.ready ## Build results/report.html from what has been run
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
 
@@ -39,6 +49,10 @@ $(VENV)/.ready: envs/requirements.txt envs/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauntlet needs Python 3.11 or newer; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@touch $@
+
+$(VENV)/.ready-cluster: $(VENV)/.ready envs/requirements-cluster.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-cluster.txt
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt envs/requirements-cluster.txt

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+import yte
 
 import schedulers
 import snakes
@@ -108,6 +109,25 @@ def _home(cluster):
     (home / "tiny.yaml").write_text(yaml.safe_dump(STUDY))
     (home / "changed.yaml").write_text(yaml.safe_dump(CHANGED))
     return home
+
+
+FOLDERS = [(["--cores", "1"], "."), (["--directory", "../there"], "../there"), (["-d", "x"], "x")]
+
+
+@pytest.mark.parametrize(("arguments", "folder"), FOLDERS)
+@pytest.mark.parametrize("named", [["--profile", "."], ["--profile=."]])
+def test_jobs_have_the_folders_prefix_and_the_scripts_are_found(
+    monkeypatch, arguments, folder, named
+):
+    monkeypatch.chdir(PROFILE)
+    monkeypatch.setattr(sys, "argv", ["snakemake", *named, *arguments])
+    with open(PROFILE / "profile.yaml") as stream:
+        settings = yte.process_yaml(stream, require_use_yte=True)
+    submit = settings["cluster-generic-submit-cmd"]
+    assert submit.startswith(f"{PROFILE}/submit {jobnames.prefix(folder)}_{{name}} ")
+    for name in ("submit", "status", "cancel"):
+        path = settings[f"cluster-generic-{name}-cmd"].split()[0]
+        assert Path(path).is_file() and path == str(PROFILE / name)
 
 
 @pytest.mark.workflow

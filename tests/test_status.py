@@ -104,7 +104,8 @@ def test_a_failed_attempt_is_tried_again_and_then_done():
 
 def test_a_group_that_fails_fails_for_all_its_members(amidst):
     lines = _until(SLURM, "SLURM jobid 21")
-    members = [number for number, job in amidst.jobs.items() if job.group]
+    group = amidst.external["17"]
+    members = [number for number, job in amidst.jobs.items() if job in group]
     for number in members:
         lines += ["    [now]", "    Error in rule evaluate_robustness:", f"        jobid: {number}"]
     failed = status.count([snakelog.read(lines)], None, True)["evaluate_robustness"]
@@ -166,3 +167,10 @@ def test_a_folder_in_which_nothing_ever_ran(tmp_path):
 def test_a_dry_run_is_no_run(tmp_path):
     folder = _folder(tmp_path, ["Building DAG of jobs...", "Nothing to be done."])
     assert snakelog.runs(folder) == []
+
+
+def test_lines_of_other_threads_within_a_group_do_not_tear_it_apart():
+    places = [place for place, line in enumerate(SLURM) if line == "    rule evaluate_robustness:"]
+    sent = "Job 18 has been submitted with SLURM jobid 16 (log: x)."
+    torn = snakelog.read([*SLURM[: places[1] - 1], sent, *SLURM[places[1] - 1 :]])
+    assert len(torn.external["17"]) == 2

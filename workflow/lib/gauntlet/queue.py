@@ -98,9 +98,10 @@ def _ask(command: list[str], patience: float, pause: float) -> str:
         if printed is not None:
             return printed
         if time.monotonic() + pause >= end:
+            within = f" within {patience:.0f} s" if patience else ""
             raise GauntletError(
-                f"Slurm's controller gave squeue no answer within {patience:.0f} s ({trouble}); "
-                "start again when squeue works."
+                f"Slurm's controller gave squeue no answer{within} ({trouble}); start again when "
+                "squeue works."
             )
         time.sleep(pause)
 

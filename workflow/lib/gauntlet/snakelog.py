@@ -12,7 +12,7 @@ STARTED, DONE, FAILED, AGAIN = "started", "done", "failed", "again"
 # Snakemake names a group job by the name of one of its members, in this space of names.
 NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://snakemake.readthedocs.io")
 PATTERNS = {
-    "block": re.compile(r"(?: {4})?(?:local)?(?:rule|checkpoint) (\w+):$"),
+    "block": re.compile(r"( {4})?(?:local)?(?:rule|checkpoint) (\w+):$"),
     "group": re.compile(r"\[.*\] Group job (\S+) \(jobs in lexicogr\. order\):$"),
     "error": re.compile(r"(?: {4})?Error in rule (\w+):$"),
     "field": re.compile(r" {4,8}(jobid|output|wildcards|resources): (.*)$"),
@@ -35,8 +35,7 @@ class Job:
     state: str = STARTED
     gpus: int = 0
     provenance: str = ""
-    name: str = ""
-    group: int = 0  # the how-manieth group of the run it travels in; 0 if in none
+    name: str = ""  # its wildcards, as Snakemake writes them when it names a group job
 
 
 @dataclass
@@ -75,7 +74,10 @@ class _Replay:
         self.run = Run()
         self._table = self._failing = False
         self._now = Job("")  # the job whose block is being read
-        self._groups = self._group = 0
+        self._within = False  # whether it belongs to the latest group job
+        self._groups: list[list[Job]] = []  # who travels in each group job
+        self._names: dict[str, list[Job]] = {}  # the same by name, as far as it was asked for
+        self._named = 0  # how many groups have names
         self._act = {kind: getattr(self, f"_on_{kind}") for kind in PATTERNS}
 
     def take(self, line: str) -> None:
@@ -84,8 +86,6 @@ class _Replay:
         elif self._table:
             self._plan(line)
         else:
-            if not line.startswith((" ", "[")):
-                self._group = 0
             for kind, pattern in PATTERNS.items():
                 if found := pattern.match(line):
                     self._act[kind](*found.groups())
@@ -99,12 +99,12 @@ class _Replay:
         elif count.isdigit():
             self.run.planned[name.strip()] = int(count)
 
-    def _on_block(self, rule: str) -> None:
-        self._now, self._failing = Job(rule, group=self._group), False
+    def _on_block(self, indent: str | None, rule: str) -> None:
+        self._now, self._failing = Job(rule), False
+        self._within = bool(indent and self._groups)
 
     def _on_group(self, name: str) -> None:
-        self._groups += 1
-        self._group = self._groups
+        self._groups.append([])
 
     def _on_error(self, rule: str) -> None:
         self._now, self._failing = Job(rule), True
@@ -126,6 +126,8 @@ class _Replay:
     def _number(self, number: str) -> None:
         if not self._failing:
             self.run.jobs[number] = self._now
+            if self._within:
+                self._groups[-1].append(self._now)
         elif number in self.run.jobs:
             self.run.jobs[number].state = FAILED
 
@@ -151,9 +153,11 @@ class _Replay:
         """Give the jobs behind a number: one, or those of the group that is named by a job."""
         if number in self.run.jobs:
             return [self.run.jobs[number]]
-        jobs = self.run.jobs.values()
-        named = [job for job in jobs if job.group and _group_name(job) == number]
-        return [job for job in jobs if named and job.group == named[-1].group]
+        if number not in self._names:
+            for group in self._groups[max(self._named - 1, 0) :]:  # the latest may have grown
+                self._names |= {_group_name(job): group for job in group}
+            self._named = len(self._groups)
+        return self._names.get(number, [])
 
 
 def _group_name(job: Job) -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 
 from gauntlet import claim, jobnames, occupants, queue, snakelog
@@ -108,10 +109,17 @@ def _behind(job: queue.Queued, runs: Sequence[snakelog.Run]) -> list[tuple[str, 
 
 
 def _seconds(provenance: Path) -> float:
+    """Give the seconds of a finished job; none of one that is not there, or in ruins."""
     try:
-        return float(json.loads(provenance.read_text(encoding="utf-8"))["seconds"])
+        state = provenance.stat()
+        return _read_seconds(provenance, state.st_mtime_ns, state.st_size)
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
+
+
+@cache
+def _read_seconds(provenance: Path, changed: int, size: int) -> float:
+    return float(json.loads(provenance.read_text(encoding="utf-8"))["seconds"])
 
 
 def _table(rows: dict[str, Row], hours: tuple[float, float]) -> list[str]:
