@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import socket
 import time
 from pathlib import Path
 
@@ -46,7 +47,9 @@ class Checkpoints:
         if self.path is None:
             return
         parts = {name: part.state_dict() for name, part in self.parts.items()}
-        fresh = self.path.with_suffix(f".{os.getpid()}.part")
+        # A copy of this job that another node has finished has removed the folder.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
         with open(fresh, "wb") as stream:
             torch.save({"parts": parts, "generators": _generators(), "loop": loop}, stream)
             stream.flush()
