@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
+from gauntlet import warm
 from snakes import ROOT
 
 PROBE = Path(__file__).resolve().parent / "probe"
@@ -33,10 +34,14 @@ class Run:
     def __init__(self, home: Path, environment: dict, *arguments: str, launch: bool = False):
         self.home, self.log = home, home / "printed.log"
         module = ["gauntlet.launch", "--"] if launch else ["snakemake"]
-        command = [sys.executable, "-m", *module, "--profile", "profiles/slurm", *QUICK]
-        command += ["--configfile", "overlay.yaml", *arguments]
+        command = [sys.executable, "-m", *module, "--profile", "profiles/slurm"]
+        command += ["--configfile", "overlay.yaml", *QUICK, *arguments]
         paths = [str(PROBE), str(home / "workflow" / "lib")]
-        kept = {key: value for key, value in environment.items() if key != "GAUNTLET_WARM"}
+        kept = {
+            key: value
+            for key, value in environment.items()
+            if key != warm.ADDRESS or value == "off"
+        }
         kept |= {"PYTHONPATH": os.pathsep.join(paths)}
         kept |= {"GAUNTLET_TEST_STARTS": str(home / STARTS)}
         with open(self.log, "a") as stream:
@@ -44,7 +49,7 @@ class Run:
                 command, cwd=home, env=kept, stdout=stream, stderr=subprocess.STDOUT
             )
 
-    def end(self, seconds: float = 400) -> str:
+    def end(self, seconds: float = 900) -> str:
         """Wait for the end and give what was printed; a run that takes too long is interrupted."""
         try:
             self.process.wait(seconds)

@@ -18,7 +18,10 @@ def slurm(tmp_path_factory):
         pytest.skip(reason)
     cluster = slurms.Slurm(tmp_path_factory.mktemp("slurm"))
     try:
-        cluster.start()
+        try:
+            cluster.start()
+        except (AssertionError, OSError, TimeoutError) as error:
+            pytest.skip(f"Slurm does not start here: {error}")
         yield cluster
     finally:
         cluster.stop()

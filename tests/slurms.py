@@ -49,7 +49,7 @@ SlurmdParameters=config_overrides
 MailProg=/bin/true
 GresTypes=gpu
 NodeName=node[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[2]}] \
-CPUs=8 RealMemory=32000 Gres=gpu:2 State=UNKNOWN
+CPUs=4 RealMemory=32000 Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=10 State=UP
 PartitionName=first Nodes=node1 MaxTime=INFINITE DefaultTime=10 State=UP
 PartitionName=second Nodes=node2 MaxTime=INFINITE DefaultTime=10 State=UP
@@ -203,8 +203,10 @@ def _holds(pid: int, file: str) -> bool:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Give a process and all below it."""
+    """Give a process and all below it, whichever of its threads has started them."""
+    found = [pid]
     with contextlib.suppress(OSError):
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [pid, *(other for child in text.split() for other in _descendants(int(child)))]
-    return [pid]
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children = (thread / "children").read_text().split()
+            found += [other for child in children for other in _descendants(int(child))]
+    return found

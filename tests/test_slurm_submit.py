@@ -65,7 +65,7 @@ def trainings(tmp_path_factory):
     """Let two trainings on two GPUs fail until nobody tries again: what sbatch was told."""
     folder = tmp_path_factory.mktemp("submit")
     home = clusters.overlay(snakes.house(folder / "home"), snakes.STUDY)
-    environment = _stubs(folder / "bin") | {"GAUNTLET_GPUS": "2", "GAUNTLET_PARTITION": "all"}
+    environment = _stubs(folder / "bin") | {"GAUNTLET_PARTITION": "all"}
     environment |= {"GAUNTLET_ACCOUNT": "team"}
     sizes = ["train_model:gpu=2", "train_model:mem_mb=1500*2**(attempt-1)"]
     sizes += ["train_model:runtime=20*2**(attempt-1)"]

@@ -108,19 +108,12 @@ def stop_worker():
         warm.stop(WORKER.pop())
 
 
-def settle_on_node():
-    """See to what a job on a cluster's node needs; a group's tasks share a warm worker.
-
-    A process with an executor of its own only hands the job on to another, which is settled too.
-    """
-    cluster.settle_on_node()
-    if workflow.group_settings.local_groupid != "local" and "--executor" not in sys.argv:
-        WORKER.append(warm.start())
-        atexit.register(stop_worker)
-
-
 if workflow.remote_exec:
-    settle_on_node()
+    # A job of several tasks is done by a process that hands them on one by one.
+    WORKER.append(
+        cluster.settle_on_node("--executor" in sys.argv and "--local-groupid" in sys.argv)
+    )
+    atexit.register(stop_worker)
 
 
 @cache

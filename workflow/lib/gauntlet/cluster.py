@@ -9,20 +9,32 @@ from pathlib import Path
 from gauntlet import warm
 
 WARNING = getattr(signal, "SIGUSR1", None)  # from a scheduler: the time limit is near
+JOB = "SLURM_JOB_ID"
+OWNER = "GAUNTLET_WARM_JOB"  # the job whose tasks may use the worker that the environment names
 PATIENCE = 10  # seconds that the controller has to answer
 NO_ACCOUNTS = re.compile(r"^AccountingStorageType\s*=\s*(accounting_storage/none|\(null\))", re.M)
 
 
-def settle_on_node() -> None:
-    """Make this process, Snakemake's helper on a node, outlive a warning that is for its job.
+def settle_on_node(sharing: bool) -> subprocess.Popen | None:
+    """See to what Snakemake's helper on a node needs; give the worker that it has started, if any.
 
     A scheduler warns all processes of a job. The stage saves what it has and ends; Snakemake and
-    the shell between them have to stay, or nobody would tell how it ended. Whatever worker
-    belongs to the process that sent this job is out of reach here, even on the same machine.
+    the shell between them ignore the warning, or nobody would tell how the stage ended.
+
+    Whatever worker belongs to the process that sent this job must stay out of reach, even on the
+    same machine. Where tasks share a job (`sharing`), they share a worker, and helpers further
+    down keep that of their own job.
     """
     if WARNING:
         signal.signal(WARNING, signal.SIG_IGN)
-    warm.forget()
+    job = os.environ.get(JOB)
+    if job is None or os.environ.get(OWNER) != job:
+        os.environ.pop(OWNER, None)
+        warm.forget()
+    if job is None or not sharing:
+        return None
+    os.environ[OWNER] = job
+    return warm.start()
 
 
 def answer_for_sacct(folder: Path) -> None:
