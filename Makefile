@@ -12,8 +12,9 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests
 RULES := Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate cluster cluster-status report env test fault-test \
-	verify cluster-test lint format benchmark test-peers benchmark-peers clean help
+.PHONY: all study show audit-example gate cluster cluster-status estimate report env test \
+	fault-test verify cluster-test lint format benchmark benchmark-scale test-peers benchmark-peers \
+	clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -38,6 +39,10 @@ cluster: $(VENV)/.ready-cluster ## Run on a cluster, also after a kill (PROFILE=
 
 cluster-status: $(VENV)/.ready ## How far it has come: jobs by rule, GPU-hours
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.status
+
+estimate: $(VENV)/.ready ## Say what a study will cost before it runs (CONFIG=..., SLOTS=cores or GPUs)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.estimate $(if $(CONFIG),--config $(CONFIG)) \
+		--slots $(if $(SLOTS),$(SLOTS),$(if $(filter all,$(CORES)),$(shell nproc),$(CORES)))
 
 report: $(VENV)/.ready ## Build results/report.html from what has been run
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
@@ -86,6 +91,9 @@ format: $(VENV)/.ready-dev ## Format Python and Snakemake code
 benchmark: $(VENV)/.ready-dev ## Measure speed, as ratios
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/benchmark.py
 	@$(BIN)/python tests/benchmark_certify.py
+
+benchmark-scale: $(VENV)/.ready-dev ## Measure plans of up to 50,000 jobs, and schedules on 64 GPUs (OPTIONS=--help)
+	@$(BIN)/python tests/benchmark_scale.py $(OPTIONS)
 
 $(PEERS)/.ready: $(VENV)/.ready-dev envs/requirements-peers.txt
 	@echo "Installing other attack libraries into $(PEERS)"

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 import yaml
 
+from many import many_jobs
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
@@ -188,16 +190,9 @@ def default_study() -> None:
 
 def dry_run_of_many_jobs() -> None:
     """Time the dry run of a study of 5,000 jobs."""
-    kinds = {f"d{n}": {"kind": "adversarial", "attack": "pgd7", "epochs": n + 1} for n in range(40)}
-    attacks = {
-        f"a{n}": {"kind": "pgd", "norm": "linf", "eps": 0.15, "steps": 10 + n} for n in range(23)
-    }
-    study = {"datasets": ["digits"], "models": ["article_cnn"], "seeds": [0, 1, 2, 3, 4]}
-    study |= {"defenses": list(kinds), "attacks": list(attacks)}
-    overlay = {"run": ["big"], "defenses": kinds, "attacks": attacks, "studies": {"big": study}}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "big.yaml"
-        path.write_text(yaml.safe_dump(overlay))
+        path.write_text(yaml.safe_dump(many_jobs(seeds=5)))
         seconds, printed = _snakemake(
             folder, "--cores", "2", "-n", "--quiet", "rules", "--configfile", str(path)
         )

@@ -65,7 +65,8 @@ class Executor(RemoteExecutor):
                 yield info
                 continue
             info.aux["row"].append(now - self.begin)
-            _touch(info.job)
+            for member in info.job.jobs if info.job.is_group() else [info.job]:
+                _touch(member)
             self.report_job_success(info)
 
     def cancel_jobs(self, active_jobs) -> None:
@@ -82,6 +83,6 @@ class Executor(RemoteExecutor):
 
 
 def _touch(job) -> None:
-    for path in map(Path, job.output):
+    for path in map(Path, [*job.output, *([job.benchmark] if job.benchmark else [])]):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
