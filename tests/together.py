@@ -17,6 +17,7 @@ from gauntlet.seeding import generator
 from gauntlet.stepping import Step
 from gauntlet.stopping import Saved
 from gauntlet.team import Team
+from gauntlet.training import NonFiniteLoss
 
 MOVED = {"augment": "flip_crop", "ema": 0.9, "optimizer": "sgd", "learning_rate": 0.05}
 CASES = {  # defense, architecture, changes of `training`
@@ -27,6 +28,7 @@ CASES = {  # defense, architecture, changes of `training`
     "few": ("adversarial", tiny.NORMED, {"batch": 2, "epochs": 1}),
     "ramp": ("ibp", tiny.CNN, {"ramp": 0.5}),
     "dropout": ("standard", "dropout", {}),
+    "no number": ("standard", tiny.CNN, {"learning_rate": 1e30}),
 }
 
 
@@ -54,6 +56,14 @@ def gradients(team, count):
     return found | dict(model.named_buffers()) | {"loss": mean}
 
 
+def same(first, second):
+    """Hold two outcomes against one another, to the bit."""
+    assert first["history"] == second["history"] and first["best_epoch"] == second["best_epoch"]
+    for name in ("best", "last"):
+        assert first[name].keys() == second[name].keys()
+        assert all(torch.equal(first[name][key], second[name][key]) for key in first[name])
+
+
 def stopped_and_gone_on(case, rank, size, keep):
     """Train a case that the last process is asked to stop, again and again."""
     for stops in range(20):
@@ -75,7 +85,10 @@ def main(folder: Path, rank: int, size: int, *cases: str) -> None:
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
     outcomes = {}
     for case in cases:
-        outcomes[case] = vars(fit(case, team=Team(rank, size)))
+        try:
+            outcomes[case] = vars(fit(case, team=Team(rank, size)))
+        except NonFiniteLoss as error:
+            outcomes[case] = error.epoch
         if case in ("dropout", "normed"):
             keep = folder / case
             keep.mkdir(exist_ok=True)

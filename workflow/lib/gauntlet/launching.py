@@ -7,12 +7,13 @@ loopback device, or between GPUs. They end when the job ends, however it ends.
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ import torch
 from gauntlet.errors import GauntletError
 from gauntlet.parallel import OUTCOME, PLAN, SOCKET
 from gauntlet.reports import Reports
-from gauntlet.stopping import Saved, Stop
+from gauntlet.stopping import ASKING, Saved, Stop
 from gauntlet.training import NonFiniteLoss, Outcome
 
 logger = logging.getLogger(__name__)
@@ -69,12 +70,16 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _torchrun(folder: Path, count: int, threads: int) -> Iterator[subprocess.Popen]:
-    """Start the processes, with what they print in a file; their lines end them."""
+    """Start the processes, with what they print in a file; their lines end them.
+
+    Signals that ask to stop are blocked in them, since a scheduler can send one to all processes
+    of a job: it is the job that passes them on, once.
+    """
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1"]
     command += [f"--nproc-per-node={count}", "--max-restarts=0", "--local-addr=127.0.0.1"]
     command += ["--rdzv-backend=c10d", "--rdzv-id=gauntlet", "--rdzv-conf=store_type=file"]
     command += [f"--rdzv-endpoint={folder / 'rendezvous'}", "-m", "gauntlet.parallel", str(folder)]
-    with open(folder / "printed", "wb") as printed:
+    with open(folder / "printed", "wb") as printed, _blocked(ASKING):
         agent = subprocess.Popen(
             command,
             env=_environment(threads),
@@ -88,6 +93,17 @@ def _torchrun(folder: Path, count: int, threads: int) -> Iterator[subprocess.Pop
     finally:
         agent.kill()
         agent.wait()
+
+
+@contextmanager
+def _blocked(names: tuple[str, ...]) -> Iterator[None]:
+    """Block signals in what is started meanwhile; here they wait."""
+    numbers = {getattr(signal, name) for name in names if hasattr(signal, name)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -112,7 +128,8 @@ def _watch(reports: Reports, agent: subprocess.Popen, stop: Stop, folder: Path) 
         error.add_note(printed[-4000:])
         raise error
     if "failed" not in reports.end:
-        agent.wait(LEAVE)
+        with suppress(subprocess.TimeoutExpired):
+            agent.wait(LEAVE)
     return reports.end
 
 

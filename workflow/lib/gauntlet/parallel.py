@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from gauntlet import compute, stopping
+from gauntlet import compute
 from gauntlet.errors import GauntletError
 from gauntlet.fitting import fit_files
 from gauntlet.stopping import Saved
@@ -76,7 +76,6 @@ def main(folder: Path) -> int:
     line = Line(str(folder / SOCKET))
     line.tell(rank=rank)
     _log_to(line if rank == 0 else None)
-    stopping.end_on_signals()
     try:
         _train(folder, rank, size, line)
         return 0
