@@ -31,7 +31,7 @@ LONG = {
     },
 }
 VICTIMS = ("snakemake", "job", "everything")
-LIMIT = 300  # seconds that one run may take
+LIMIT = 900  # seconds that one run may take
 
 
 class Disturbed:
