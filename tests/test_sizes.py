@@ -88,6 +88,8 @@ def test_trainings_before_attacks_and_long_ones_first(sizes):
         sizes.priority("train_model", RUN | {"defense": d}) for d in ("baseline", "static")
     )
     assert base > static  # which starts from it, and from examples made against it
+    made = CRAFT | {"defense": "baseline", "part": "train"}
+    assert base > sizes.priority("craft_examples", made) > static
 
 
 def test_seeds_and_shards_share_a_size(sizes):

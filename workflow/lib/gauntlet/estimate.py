@@ -2,7 +2,7 @@
 
 Seconds come from the rates of the jobs that this machine has run (their provenance under
 `results/`), else from the committed ones. Jobs whose provenance tells the same specification and
-code count as done. Standard library only, but for reading YAML.
+code count as done.
 """
 
 import argparse
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import yaml
 
 from gauntlet.costs import work_of
 from gauntlet.errors import GauntletError
@@ -142,8 +144,6 @@ def span(seconds: float) -> str:
 
 def load_config(paths: Iterable[str | Path]) -> dict[str, Any]:
     """Read the base configuration, lay overlays over it, and complete it."""
-    import yaml
-
     config: dict[str, Any] = {}
     for path in (HOME / "config" / "config.yaml", *paths):
         try:

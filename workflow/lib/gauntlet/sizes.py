@@ -63,7 +63,9 @@ class Sizes:
         """Rank a job by the seconds of the longest chain that begins with it."""
         own = self.of(rule, names).seconds
         if rule == "train_model":
-            own += self._behind({name: names[name] for name in RUN} | {"seed": "0"})
+            own += self._behind(_run(names))
+        elif names.get("part") == "train":
+            own = max((own, *self._trainings(_run(names))))
         return math.ceil(own)
 
     def of(self, rule: str, names: Mapping[str, str]) -> Size:
@@ -142,6 +144,11 @@ def spec_of(config: Spec, rule: str, names: Mapping[str, str]) -> Spec:
         return {}
     make, wanted = MAKERS[rule]
     return make(config, **{name: names[name] for name in wanted})
+
+
+def _run(names: Mapping[str, str]) -> dict[str, str]:
+    """Give the names of a run, whatever its seed."""
+    return {name: names[name] for name in RUN} | {"seed": "0"}
 
 
 def _images_held(spec: Spec, people: Population) -> float:
