@@ -185,6 +185,6 @@ def test_a_study_whose_snakemake_was_killed_and_whose_settings_were_then_changed
 
 
 def _ended(process, told: Path) -> str:
-    code = process.wait(300)
+    code = process.wait(600)
     assert code == 0, told.read_text()[-3000:]
     return told.read_text()

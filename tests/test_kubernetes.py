@@ -12,7 +12,7 @@ import yaml
 import kubernetes_server
 import snakes
 
-CHECK, DATA = "results/checks/quick/check.json", "results/data/digits/data.json"
+CHECK = "results/checks/quick/check.json"
 GIT = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "gc.auto=0")
 
 pytestmark = [
@@ -53,7 +53,7 @@ def _snakemake(top: Path, *arguments: str, **environment: str) -> str:
     command += ["--configfile", "tiny.yaml", "--seconds-between-status-checks", "1"]
     command += ["--set-resources", "check_attacks:gpu=2", "check_attacks:mem_mb=1500*attempt"]
     done = subprocess.run(
-        [*command, "check_attacks:runtime=20", *arguments, "--", CHECK, DATA],
+        [*command, "check_attacks:runtime=20", *arguments, "--", CHECK],
         cwd=top / "home",
         env=_environment(top) | environment,
         capture_output=True,
@@ -74,24 +74,16 @@ def test_jobs_run_as_pods_that_ask_for_what_they_need(checkout):
     run = kubernetes_server.run_as_process(_environment(checkout))
     with kubernetes_server.cluster(checkout, run) as cluster:
         _snakemake(checkout, KUBECONFIG=str(cluster.config()))
-    assert (checkout / "volume" / CHECK).is_file() and (checkout / "volume" / DATA).is_file()
-    pods = {_rule(job): job["spec"]["template"]["spec"] for job in cluster.jobs.values()}
-    assert set(pods) == {"download_data", "check_attacks"}
-    assert len([path for path in cluster.deleted if "/jobs/" in path]) == 2
+    assert (checkout / "volume" / CHECK).is_file()
+    assert len([path for path in cluster.deleted if "/jobs/" in path]) == len(cluster.jobs) == 1
     assert all("/namespaces/lab/" in path for path in cluster.deleted)
-    (container,) = pods["check_attacks"]["containers"]
+    (pod,) = (job["spec"]["template"]["spec"] for job in cluster.jobs.values())
+    (container,) = pod["containers"]
     assert container["image"] == "registry.example/gauntlet:1"
     limits, requests = container["resources"]["limits"], container["resources"]["requests"]
     assert (limits["nvidia.com/gpu"], limits["memory"], limits["cpu"]) == ("2", "1500M", "1000m")
     assert (requests["nvidia.com/gpu"], requests["memory"]) == ("2", "1500M")
-    (plain,) = pods["download_data"]["containers"]
-    assert "nvidia.com/gpu" not in plain["resources"]["limits"]
-    claims = [volume.get("persistentVolumeClaim") for volume in pods["download_data"]["volumes"]]
+    claims = [volume.get("persistentVolumeClaim") for volume in pod["volumes"]]
     assert {"claimName": "claim"} in claims
-    mounts = [mount["mountPath"] for mount in plain["volumeMounts"]]
+    mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
     assert str(checkout / "volume") in mounts
-
-
-def _rule(job: dict) -> str:
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    return container["args"][1].split("--target-jobs '")[1].split(":")[0]

@@ -74,6 +74,15 @@ class House:
         told = process.communicate(timeout=60)[1]
         return process.returncode, told
 
+    def run_with_orphan(self, name: str, *arguments) -> tuple[int, str]:
+        """Run the launcher while a job is in the queue that ends when the launcher has spoken."""
+        self.job(name, f"until [ -e {self.top}/go ]; do sleep 0.05; done")
+        process = self.start(*arguments)
+        told = process.stderr.readline()
+        (self.top / "go").touch()
+        told += process.stderr.read()
+        return process.wait(60), told
+
     def job(self, name: str, command: str) -> None:
         """Put a job into the queue."""
         script = self.top / f"{name}.sh"
@@ -110,8 +119,7 @@ def test_snakemake_gets_its_arguments_and_gives_its_exit_code(house):
 
 
 def test_orphans_are_waited_for(house):
-    house.job(f"{house.prefix}_1", "sleep 1")
-    code, told = house.run("--every", "30", "--", "all")
+    code, told = house.run_with_orphan(f"{house.prefix}_1", "--every", "30", "--", "all")
     assert code == 0 and house.calls() == [[["all"], []]]
     assert "1 running and 0 waiting in the queue" in told and "waiting for them to end" in told
     assert (house.top / "jobs" / "1" / "code").read_text().strip() == "0"
@@ -132,8 +140,8 @@ def test_jobs_of_other_folders_are_no_orphans(house):
 
 def test_the_folder_is_that_of_snakemakes_arguments(house):
     other = house.top / "other"
-    house.job(jobnames.prefix(str(other)) + "_1", "sleep 1")
-    assert house.run("--", "--directory", str(other))[0] == 0
+    name = jobnames.prefix(str(other)) + "_1"
+    assert house.run_with_orphan(name, "--", "--directory", str(other))[0] == 0
     assert house.calls() == [[["--directory", str(other)], []]]
 
 
@@ -157,8 +165,8 @@ def _lock(house):
 
 def test_locks_are_taken_off_after_the_orphans_are_gone(house):
     _lock(house)
-    house.job(f"{house.prefix}_1", "sleep 1")
-    assert house.run("--", "--configfile", "x.yaml", "--", "all")[0] == 0
+    arguments = ("--", "--configfile", "x.yaml", "--", "all")
+    assert house.run_with_orphan(f"{house.prefix}_1", *arguments)[0] == 0
     assert house.calls() == [
         [["--configfile", "x.yaml", "--unlock"], []],
         [["--configfile", "x.yaml", "--", "all"], []],
@@ -199,17 +207,10 @@ def test_a_killed_launcher_takes_snakemake_with_it(house):
     process.kill()
     process.wait()
     end = time.monotonic() + 30
-    while Path(f"/proc/{pid}/stat").exists() and _state(pid) != "Z":
+    while occupants._command(Path(f"/proc/{pid}")):
         assert time.monotonic() < end
         time.sleep(0.02)
     assert house.run("--", "all")[0] == 0
-
-
-def _state(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
 
 
 def test_progress_is_shown(house):
