@@ -49,7 +49,7 @@ EDITS = {
     "FGSM, which validates": ("lib/gauntlet/attacks/fgsm.py", "steps=1", "steps=2", TRAININGS),
     "stage script": ("scripts/craft_examples.py", '"white-box"', '"whitebox"', CRAFTS),
     "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set()),
-    "comment": ("lib/gauntlet/training.py", "import logging", "# more\nimport copy", set()),
+    "comment": ("lib/gauntlet/training.py", "import logging", "# more\nimport logging", set()),
     "layout": ("lib/gauntlet/threat.py", "GREY_LEVELS = 255", "GREY_LEVELS   =   255", set()),
     "job's messages": ("lib/gauntlet/job.py", "done in", "ready in", set()),
     "progress": ("lib/gauntlet/progress.py", "about", "some", set()),
