@@ -36,7 +36,7 @@ def on_cluster(slurm, tmp_path_factory):
     home = clusters.overlay(snakes.house(folder), {"run": ["quickstart"]})
     gpus = [f"{rule}:gpu=1" for rule in GPU_RULES]
     run = clusters.Run(home, slurm.environment, *_targets(), "--set-resources", *gpus)
-    printed = run.end(900)
+    printed = run.end(1800)
     assert run.process.returncode == 0, printed[-6000:]
     return run
 

@@ -70,7 +70,7 @@ def trainings(tmp_path_factory):
     sizes = ["train_model:gpu=2", "train_model:mem_mb=1500*2**(attempt-1)"]
     sizes += ["train_model:runtime=20*2**(attempt-1)"]
     run = clusters.Run(home, environment, "--until", "train_model", "--set-resources", *sizes)
-    printed = run.end(120)
+    printed = run.end(300)
     assert run.process.returncode != 0, printed
     return home, _submitted(home)
 
@@ -117,18 +117,23 @@ def test_small_rules_stay_where_snakemake_runs(trainings):
     assert all("split_data" not in _value(told, "--wrap") for told in submitted)
 
 
-def test_short_tasks_travel_together(tmp_path):
-    """Three attacks are checked in one job; with GAUNTLET_TOGETHER=1 in three."""
-    environment = _stubs(tmp_path / "bin")
+def test_short_tasks_travel_together_and_take_turns(tmp_path):
+    """Three checks of attacks are one job: its times add up, memory and cores do not."""
+    environment, asked = _stubs(tmp_path / "bin"), {}
     for together, jobs in (("8", 1), ("1", 3)):
         home = clusters.overlay(snakes.house(tmp_path / together), snakes.STUDY)
         chosen = environment | {"GAUNTLET_TOGETHER": together}
         until = ["--until", "check_attacks", "--retries", "0"]
-        clusters.Run(home, chosen, *until).end(120)
+        clusters.Run(home, chosen, *until).end(300)
         submitted = _submitted(home)
         assert len(submitted) == jobs
-        rules = [shlex.split(_value(told, "--wrap")) for told in submitted]
-        assert all("check_attacks" in words for words in rules)
+        words = [shlex.split(_value(told, "--wrap")) for told in submitted]
+        assert all("check_attacks" in found for found in words)
+        for name in ("--mem", "-t", "--cpus-per-task"):
+            asked[together, name] = [int(_value(told, name)) for told in submitted]
+    assert asked["8", "-t"] == [sum(asked["1", "-t"])]
+    assert asked["8", "--mem"] == [max(asked["1", "--mem"])]
+    assert asked["8", "--cpus-per-task"] == [max(asked["1", "--cpus-per-task"])]
 
 
 def test_without_settings_the_cluster_chooses(monkeypatch):
