@@ -107,13 +107,13 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
         kept.mkdir(parents=True, exist_ok=True)
         own = {"keep": kept}
     with leases.leased(task["gpus"]) as devices:
-        started, clock = time.time(), time.process_time()
+        started, clock = time.time(), provenance.cpu_seconds()
         stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
         seconds = time.time() - started
     for name, path in partials.items():
         if not Path(path).is_file():
             raise AssertionError(f"the stage did not write its output {finals[name]}")
-    how = provenance.made(task, seconds, time.process_time() - clock, devices)
+    how = provenance.made(task, seconds, provenance.cpu_seconds() - clock, devices)
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 

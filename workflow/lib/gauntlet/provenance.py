@@ -15,7 +15,6 @@ from gauntlet.errors import GauntletError
 
 ENDING = ".provenance.json"
 VERSIONS = ("snakemake", "torch", "torchvision", "numpy", "pandas", "matplotlib")
-MADE = ("spec", "code", "versions", "hardware", "seconds", "cpu_seconds", "peak_rss_mb")
 
 
 def input_paths(task: dict) -> list[str]:
@@ -75,18 +74,28 @@ def _outputs(record: str, changed: int, size: int) -> dict[str, str]:
         return {}
 
 
-def made(task: dict, seconds: float, cpu_seconds: float, devices: list[str]) -> dict:
-    """Tell by what a task's result was made: spec, code, versions, hardware, time and memory."""
+def cpu_seconds() -> float:
+    """Give the CPU time of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def made(task: dict, seconds: float, cpu: float, devices: list[str]) -> dict:
+    """Tell by what a task's result was made: spec, code, versions, hardware, time and memory.
+
+    `peak_rss_mb` is of the largest process, where several share the work.
+    """
+    each = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in each)
     there = {"machine": platform.machine(), "cores": os.cpu_count()}
     there |= {"devices": devices} if devices else {}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "spec": task["params"].get("spec"),
         "code": task["params"].get("code"),
         "versions": versions(),
         "hardware": there | _torch_hardware(),
         "seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
+        "cpu_seconds": round(cpu, 3),
         "peak_rss_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10)),
     }
 

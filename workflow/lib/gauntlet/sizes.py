@@ -109,7 +109,8 @@ class Sizes:
         weights = work.cost.parameters * STATES
         passing = 0 if on_gpu else work.cost.values * _together(spec) * LAYERS
         base = (CUDA if on_gpu else TORCH) + (BOUNDS if rule == "certify_robustness" else 0)
-        return base + FLOAT * (values + weights + passing) / MB
+        processes = spec.get("training", {}).get("devices", 1)
+        return processes * (base + FLOAT * (values + weights + passing) / MB)
 
     def _behind(self, run: dict[str, str]) -> float:
         """Give the seconds of the longest job, or chain of trainings, behind a training."""
