@@ -90,3 +90,15 @@ def planned(home: Path, study: dict | None = None, *arguments: str) -> dict[str,
         wildcards = dict(part.split("=") for part in found.group(1).split(", ")) if found else {}
         jobs.setdefault(name, set()).add("/".join(wildcards.values()))
     return jobs
+
+
+def finished(folder: Path, study: dict) -> Path:
+    """Run a study in a checkout of its own; give the checkout."""
+    home = house(folder / "house")
+    snakemake(home, study=study)
+    return home
+
+
+def twin(home: Path, folder: Path) -> Path:
+    """Copy a finished study for a test that changes it."""
+    return Path(shutil.copytree(home, folder / "house", symlinks=True))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from faults import differences
-from snakes import STUDY, house, merged, planned, snakemake
+from snakes import STUDY, finished, house, merged, planned, snakemake, twin
 
 pytestmark = pytest.mark.workflow
 
@@ -24,15 +24,12 @@ DAY = 24 * 3600
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    home = house(tmp_path_factory.mktemp("mishaps") / "house")
-    snakemake(home, study=SMALL)
-    return home
+    return finished(tmp_path_factory.mktemp("mishaps"), SMALL)
 
 
 @pytest.fixture
 def home(done, tmp_path):
-    shutil.copytree(done, tmp_path / "house", symlinks=True)
-    return tmp_path / "house"
+    return twin(done, tmp_path)
 
 
 def _cut(path: Path) -> None:

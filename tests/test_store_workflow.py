@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from snakes import STUDY, house, merged, snakemake
+from snakes import STUDY, finished, house, merged, snakemake, twin
 
 pytestmark = pytest.mark.workflow
 
@@ -20,16 +20,13 @@ TRAINING = "workflow/lib/gauntlet/training.py"
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    home = house(tmp_path_factory.mktemp("store") / "house")
-    snakemake(home, study=SMALL)
-    return home
+    return finished(tmp_path_factory.mktemp("store"), SMALL)
 
 
 @pytest.fixture
 def home(done, tmp_path):
     """A finished study of this test's own."""
-    shutil.copytree(done, tmp_path / "house", symlinks=True)
-    return tmp_path / "house"
+    return twin(done, tmp_path)
 
 
 def _run(home: Path, study=SMALL, *arguments: str) -> tuple[set[str], set[str]]:
