@@ -187,6 +187,7 @@ def test_sigterm_leaves_nothing(task, tmp_path):
         assert len(_left(task)) == 2
         child.terminate()
         assert child.wait(20) == 128 + signal.SIGTERM
+        assert "asked to stop (SIGTERM)" in Path(task["log"]).read_text()
     finally:
         child.kill()
         child.wait()

@@ -59,6 +59,11 @@ def perform(stage: Callable, task: dict) -> int:
         whole.sweep(task["outputs"].values())
         _fulfil(stage, task)
         return 0
+    except stopping.Saved:
+        raise  # it has told so itself
+    except stopping.Stopped as end:
+        logger.warning("%s was asked to stop (%s)", task["rule"], end.name)
+        raise
     except GauntletError as error:
         logger.error("%s: %s", task["rule"], error)
     except Exception as error:

@@ -11,6 +11,7 @@ class Stopped(SystemExit):
 
     def __init__(self, number: int):
         super().__init__(128 + number)
+        self.name = signal.Signals(number).name
 
 
 class Saved(Stopped):
