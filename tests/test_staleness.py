@@ -78,8 +78,8 @@ CODE = {
     "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set(), {}),
     "comment in a script": (
         "scripts/train_model.py",
-        "    device =",
-        "    # new\n    device =",
+        "    rescue =",
+        "    # new\n    rescue =",
         set(),
         {},
     ),
