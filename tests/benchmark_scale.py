@@ -128,6 +128,7 @@ def asleep(jobs: int, gpus: int, scale: float, options: list[str]) -> None:
             *("--sleeping-costs", str(costs), "--sleeping-scale", str(scale)),
             *("--sleeping-told", str(told), "--seconds-between-status-checks", "1"),
             *("--quiet", "rules", "--latency-wait", "0", *options),
+            *("--until", "evaluate_robustness"),  # local rules would read what is empty
         )
         rows = json.loads(told.read_text())
     scaled = {n: t._replace(seconds=t.seconds * scale) for n, t in tasks.items()}
