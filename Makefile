@@ -23,25 +23,25 @@ study: $(VENV)/.ready ## Run the studies that config/config.yaml names
 	@$(RUN) $(if $(CONFIG),--configfile $(CONFIG))
 
 show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/$(STUDY)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.reporting.terminal results/studies/$(STUDY)
 
 audit-example: $(VENV)/.ready ## Bring models from outside: a trained one, exported and attacked in every form
 	@$(RUN) --configfile config/external.yaml
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.show results/studies/external \
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.reporting.terminal results/studies/external \
 		results/studies/external_black_box
 
 gate: $(VENV)/.ready ## Fail, with a list, unless all models reach what `requirements` asks of them
 	@$(RUN) gates $(if $(CONFIG),--configfile $(CONFIG))
 
 cluster: $(VENV)/.ready-cluster ## Run on a cluster, also after a kill (PROFILE=profiles/slurm CONFIG= ORPHANS=wait|cancel)
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.launch --orphans $(ORPHANS) -- \
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.runtime.cluster.launch --orphans $(ORPHANS) -- \
 		--profile $(PROFILE) $(if $(CONFIG),--configfile $(CONFIG))
 
 cluster-status: $(VENV)/.ready ## How far it has come: jobs by rule, GPU-hours
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.status
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.runtime.cluster.status
 
 estimate: $(VENV)/.ready ## Say what a study will cost before it runs (CONFIG=..., SLOTS=cores or GPUs)
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.estimate $(if $(CONFIG),--config $(CONFIG)) \
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.study.cost.estimate $(if $(CONFIG),--config $(CONFIG)) \
 		--slots $(if $(SLOTS),$(SLOTS),$(if $(filter all,$(CORES)),$(shell nproc),$(CORES)))
 
 report: $(VENV)/.ready ## Build results/report.html from what has been run
@@ -68,11 +68,11 @@ test: $(VENV)/.ready-dev ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, compare all results (KILLS=30)
-	@cd tests && PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=../workflow/lib:../workflow/scripts \
-		$(CURDIR)/$(BIN)/python faults.py --kills $(or $(KILLS),30) $(if $(SEED),--seed $(SEED))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=.:workflow/lib:workflow/scripts \
+		$(BIN)/python -m tests.faults.kill_jobs --kills $(or $(KILLS),30) $(if $(SEED),--seed $(SEED))
 
 verify: $(VENV)/.ready ## Find results that are not what was written (REMOVE=yes removes them)
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.verify $(if $(REMOVE),--remove)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.runtime.verify $(if $(REMOVE),--remove)
 
 cluster-test: $(VENV)/.ready-dev ## Run the tests on a real Slurm, started here on the loopback
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slurm -rs
@@ -89,11 +89,11 @@ format: $(VENV)/.ready-dev ## Format Python and Snakemake code
 	@$(BIN)/snakefmt $(RULES)
 
 benchmark: $(VENV)/.ready-dev ## Measure speed, as ratios
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/benchmark.py
-	@$(BIN)/python tests/benchmark_certify.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=workflow/lib:workflow/scripts $(BIN)/python -m tests.benchmarks.speed
+	@PYTHONPATH=workflow/lib:workflow/scripts $(BIN)/python -m tests.benchmarks.certify
 
 benchmark-scale: $(VENV)/.ready-dev ## Measure plans of up to 50,000 jobs, and schedules on 64 GPUs (OPTIONS=--help)
-	@$(BIN)/python tests/benchmark_scale.py $(OPTIONS)
+	@PYTHONPATH=workflow/lib:workflow/scripts $(BIN)/python -m tests.benchmarks.scale $(OPTIONS)
 
 $(PEERS)/.ready: $(VENV)/.ready-dev envs/requirements-peers.txt
 	@echo "Installing other attack libraries into $(PEERS)"
@@ -104,10 +104,10 @@ $(PEERS)/.ready: $(VENV)/.ready-dev envs/requirements-peers.txt
 	@touch $@
 
 test-peers: $(PEERS)/.ready ## Hold attacks against other libraries' on a small model
-	@$(PEERS)/bin/python -m pytest tests/test_peers.py
+	@$(PEERS)/bin/python -m pytest tests/attacks/test_peers.py
 
 benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against other libraries'
-	@$(PEERS)/bin/python tests/benchmark_peers.py $(OPTIONS)
+	@PYTHONPATH=workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.peers $(OPTIONS)
 
 clean: ## Remove results, logs and Snakemake's records (not .venv)
 	rm -rf results/data results/runs results/weights results/checks results/studies results/report.html logs benchmarks \

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import slurms
+from tests.helpers import slurms
 
 
 @pytest.fixture(autouse=True, scope="session")

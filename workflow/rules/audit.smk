@@ -33,7 +33,7 @@ rule audit_model:
         **sized("audit_model"),
         gpu=GPUS,
     params:
-        **specified("audit_model", assurance.audit_spec, "study", *RUN_NAMES),
+        **specified("audit_model", audit_gate.audit_spec, "study", *RUN_NAMES),
     script:
         "../scripts/audit_model.py"
 
@@ -60,6 +60,6 @@ rule rerun_attack:
         **sized("rerun_attack"),
         gpu=GPUS,
     params:
-        **specified("rerun_attack", assurance.rerun_spec, "study", *RUN_NAMES),
+        **specified("rerun_attack", audit_gate.rerun_spec, "study", *RUN_NAMES),
     script:
         "../scripts/rerun_attack.py"

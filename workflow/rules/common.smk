@@ -18,13 +18,16 @@ sys.path.insert(0, str(HOME / "workflow" / "lib"))
 
 from snakemake.exceptions import WorkflowError
 
-from gauntlet import config as meaning
-from gauntlet import assurance, certificates, cluster, config_models, fingerprint, parentage
-from gauntlet import provenance, schema, spec, spec_models, warm
-from gauntlet.crossing import AS_GIVEN, OWN
-from gauntlet.errors import GauntletError
-from gauntlet.places import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
-from gauntlet.places import RUN, STUDY, TRANSFER, WEIGHTS
+from gauntlet.study import resolve as meaning
+from gauntlet.study import audit_gate, certificates, models as config_models, code_hash
+from gauntlet.runtime.cluster import node
+from gauntlet.runtime import parent_watch
+from gauntlet.runtime import provenance, worker as warm
+from gauntlet.study import schema, specs as spec, specs_models
+from gauntlet.study.matrix import AS_GIVEN, OWN
+from gauntlet.core.errors import GauntletError
+from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
+from gauntlet.study.paths import RUN, STUDY, TRANSFER, WEIGHTS
 
 NAME = "[a-z][a-z0-9_]*"
 TRAINED = f"(?!{AS_GIVEN}/){NAME}"
@@ -49,7 +52,7 @@ try:
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
 
-parentage.announce()
+parent_watch.announce()
 os.environ.update(
     GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),
     GAUNTLET_CHECKPOINT_MINUTES=str(SETTINGS["compute"]["checkpoint_minutes"]),
@@ -93,7 +96,7 @@ def start():
     if workflow.is_main_process:
         WORKER.append(warm.start())
         if workflow.non_local_exec:
-            cluster.answer_for_sacct(HOME / "profiles" / "slurm" / "no_accounting")
+            node.answer_for_sacct(HOME / "profiles" / "slurm" / "no_accounting")
     for handler in workflow.logger_manager.get_log_handlers():
         if hasattr(handler, "progress"):
             from rich.progress import TimeRemainingColumn
@@ -111,7 +114,7 @@ def stop_worker():
 if workflow.remote_exec:
     # A job of several tasks is done by a process that hands them on one by one.
     WORKER.append(
-        cluster.settle_on_node("--executor" in sys.argv and "--local-groupid" in sys.argv)
+        node.settle_on_node("--executor" in sys.argv and "--local-groupid" in sys.argv)
     )
     atexit.register(stop_worker)
 
@@ -119,7 +122,7 @@ if workflow.remote_exec:
 @cache
 def code_of(stage, plugins):
     """Hash a stage's script with all it imports and the plug-ins that its spec names."""
-    return fingerprint.code_hash(Path(script_path(stage)), plugins)
+    return code_hash.code_hash(Path(script_path(stage)), plugins)
 
 
 def specified(stage, make, *names):
@@ -289,19 +292,19 @@ def run_transfers(wildcards):
 
 def run_audits(wildcards):
     """Give the audit of one run in a study: a list of one file or none."""
-    audited = assurance.checks_of(SETTINGS, wildcards.study)
+    audited = audit_gate.checks_of(SETTINGS, wildcards.study)
     return [f"{AUDIT}audit.json".format(**dict(wildcards))] if audited else []
 
 
 def run_reruns(wildcards):
     """Give the ledger of the attack that goes around what an audit found: a list of one or none."""
-    wanted = assurance.reruns(SETTINGS, wildcards.study)
+    wanted = audit_gate.reruns(SETTINGS, wildcards.study)
     return [f"{AUDIT}rerun/ledger.csv".format(**dict(wildcards))] if wanted else []
 
 
 def gate_targets(studies):
     """Give what says that the gates of some studies are passed."""
-    gated = [study for study in studies if assurance.gate_spec(SETTINGS, study)["demands"]]
+    gated = [study for study in studies if audit_gate.gate_spec(SETTINGS, study)["demands"]]
     return [STUDY.format(study=study) + "gate.passed" for study in gated]
 
 

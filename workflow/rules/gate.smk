@@ -21,7 +21,7 @@ rule gate:
     resources:
         **sized("gate"),
     params:
-        **specified("gate", assurance.gate_spec, "study"),
+        **specified("gate", audit_gate.gate_spec, "study"),
     script:
         "../scripts/gate.py"
 

@@ -1,6 +1,6 @@
 """Resources and priorities of jobs, from the study; no rules."""
 
-from gauntlet.sizes import Sizes
+from gauntlet.study.cost.resources import Sizes
 
 SIZES = Sizes(SETTINGS)
 

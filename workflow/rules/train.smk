@@ -44,7 +44,7 @@ rule download_weights:
     resources:
         **sized("download_weights"),
     params:
-        **specified("download_weights", spec_models.weights_spec, "model"),
+        **specified("download_weights", specs_models.weights_spec, "model"),
     script:
         "../scripts/download_weights.py"
 
@@ -71,7 +71,7 @@ rule import_model:
         **sized("import_model"),
         gpu=GPUS,
     params:
-        **specified("import_model", spec_models.import_spec, "dataset", "model", "seed"),
+        **specified("import_model", specs_models.import_spec, "dataset", "model", "seed"),
     script:
         "../scripts/import_model.py"
 
@@ -96,6 +96,6 @@ rule export_model:
     resources:
         **sized("export_model"),
     params:
-        **specified("export_model", spec_models.export_spec, "model"),
+        **specified("export_model", specs_models.export_spec, "model"),
     script:
         "../scripts/export_model.py"

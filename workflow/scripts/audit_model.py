@@ -1,6 +1,6 @@
 """Put one model through the audit's checks: may its numbers be believed?"""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def audit_model(
@@ -27,19 +27,22 @@ def audit_model(
     """
     from pathlib import Path
 
-    from gauntlet import auditing, compute, io, stages
     from gauntlet.audit._finding import FAIL
-    from gauntlet.errors import GauntletError
+    from gauntlet.core import tensor_io
+    from gauntlet.core.device import prepare
+    from gauntlet.core.errors import GauntletError
     from gauntlet.models import evaluating
+    from gauntlet.stages import audit as auditing
+    from gauntlet.stages import inputs
 
-    device = compute.prepare(spec)
+    device = prepare(spec)
     test, learned = (
-        stages.load_part(images, labels, meta, split, part, device) for part in ("test", "train")
+        inputs.load_part(images, labels, meta, split, part, device) for part in ("test", "train")
     )
-    model = stages.trained_model(spec, meta, weights).to(device)
+    model = inputs.trained_model(spec, meta, weights).to(device)
     papers = {
         "history": auditing.read_history(history),
-        "selection": io.read_json(train)["selection"],
+        "selection": tensor_io.read_json(train)["selection"],
         "points": auditing.read_ledgers(ledgers, spec["attacks"], transfers, spec["transfer"]),
         "certificates": auditing.read_certificates(certificates),
     }
@@ -50,7 +53,7 @@ def audit_model(
     for finding in findings:
         if finding.check == "certificates" and finding.verdict == FAIL:
             raise GauntletError(finding.meaning)
-    io.write_json(record, made)
+    tensor_io.write_json(record, made)
     Path(page).write_text(auditing.page(spec["name"], made), encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """Prove of each image what one certificate can."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def certify_robustness(images, labels, meta, split, weights, ledger, *, spec, keep=None):
@@ -9,18 +9,20 @@ def certify_robustness(images, labels, meta, split, weights, ledger, *, spec, ke
     What is done is kept in the folder `keep` until the job has ended, so that an interrupted one
     goes on from it. Seconds stand in the provenance, so that the ledger is the same every time.
     """
-    from gauntlet import certifying, compute, io, stages
-    from gauntlet.crafting import Victims
+    from gauntlet.core import tensor_io
+    from gauntlet.core.device import prepare
+    from gauntlet.evaluation.certificate_ledger import COLUMNS
     from gauntlet.models import evaluating
-    from gauntlet.proofs import COLUMNS
+    from gauntlet.stages import certify, inputs
+    from gauntlet.stages.craft import EvalImages
 
-    device = compute.prepare(spec)
-    part = stages.load_part(images, labels, meta, split, spec["part"], device)
-    victims = Victims(*part, io.read_json(meta)["source"])
-    model = stages.trained_model(spec, meta, weights).to(device)
+    device = prepare(spec)
+    part = inputs.load_part(images, labels, meta, split, spec["part"], device)
+    eval_images = EvalImages(*part, tensor_io.read_json(meta)["source"])
+    model = inputs.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
-        found = certifying.prove(model, spec, victims, keep)
-        io.write_rows(ledger, COLUMNS, certifying.rows(model, spec, victims, found))
+        found = certify.prove(model, spec, eval_images, keep)
+        tensor_io.write_rows(ledger, COLUMNS, certify.rows(model, spec, eval_images, found))
 
 
 if __name__ == "__main__":

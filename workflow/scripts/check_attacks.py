@@ -1,15 +1,19 @@
 """Hold one attack, as a study sets it, against models whose exact minimal distance is known."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def check_attacks(record, *, spec):
     """Write whether the attack reaches what is within its reach, and what it missed."""
-    from gauntlet import compute, conformance, io
+    from gauntlet.core import tensor_io
+    from gauntlet.core.device import prepare
+    from gauntlet.stages import check_attack
 
-    device = compute.prepare(spec)
+    device = prepare(spec)
     point = spec["points"][-1]
-    io.write_json(record, conformance.check_attack(point, spec["batch"], spec["precision"], device))
+    tensor_io.write_json(
+        record, check_attack.check_attack(point, spec["batch"], spec["precision"], device)
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Collect all models' rows of a study in one table."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def collect_results(tables: list[str], robustness: str, *, spec: dict) -> None:
@@ -8,9 +8,9 @@ def collect_results(tables: list[str], robustness: str, *, spec: dict) -> None:
 
     Raises GauntletError if the tables are not those of the study's models, each once.
     """
-    from gauntlet.crossing import crossed
-    from gauntlet.errors import GauntletError
-    from gauntlet.metrics import COLUMNS, read_rows, write_rows
+    from gauntlet.core.errors import GauntletError
+    from gauntlet.evaluation.metrics import COLUMNS, read_rows, write_rows
+    from gauntlet.study.matrix import crossed
 
     runs = crossed(spec, spec.get("external", ()))
     wanted = [tuple(map(str, run)) for run in runs]

@@ -1,6 +1,6 @@
 """Make adversarial examples of one attack anew against one model."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def craft_examples(
@@ -27,27 +27,29 @@ def craft_examples(
     import numpy as np
     import torch
 
-    from gauntlet import compute, crafting, io, stages
-    from gauntlet.ledger import COLUMNS
-    from gauntlet.ledger import ledger as judged
+    from gauntlet.core import tensor_io
+    from gauntlet.core.device import prepare
     from gauntlet.models import evaluating
-    from gauntlet.sparing import Spared
+    from gauntlet.stages import craft, inputs
+    from gauntlet.stages.judge import COLUMNS
+    from gauntlet.stages.judge import ledger as judged
+    from gauntlet.stages.skip_certified import Spared
 
-    device = compute.prepare(spec)
-    part = stages.load_part(images, labels, meta, split, spec["part"], device)
+    device = prepare(spec)
+    part = inputs.load_part(images, labels, meta, split, spec["part"], device)
     spared = Spared(certificates, spec, part[0]) if certificates else None
     limits = spared.limits() if spared else None
-    everyone = crafting.Victims(*part, io.read_json(meta)["source"], limits)
-    victims = everyone.select(stages.shard_rows(spec, len(part[0])))
-    model = stages.trained_model(spec, meta, weights).to(device)
+    everyone = craft.EvalImages(*part, tensor_io.read_json(meta)["source"], limits)
+    eval_images = everyone.select(inputs.shard_rows(spec, len(part[0])))
+    model = inputs.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
-        made = crafting.craft(model, spec, victims, keep)
+        made = craft.craft(model, spec, eval_images, keep)
         np.save(examples, made.examples.flatten(0, 1).numpy())
         np.save(draws, made.draws.flatten(0, 1).numpy())
         saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
-        rows = judged(model, spec, victims, saved, "white-box", made)
+        rows = judged(model, spec, eval_images, saved, "white-box", made)
         told = (*COLUMNS, "certified") if spared else COLUMNS
-        io.write_rows(ledger, told, spared.marked(rows) if spared else rows)
+        tensor_io.write_rows(ledger, told, spared.marked(rows) if spared else rows)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def download_data(images: str, labels: str, meta: str, *, spec: dict, files=()) -> None:
@@ -12,9 +12,9 @@ def download_data(images: str, labels: str, meta: str, *, spec: dict, files=()) 
     of it is seen. Downloads are kept beside the data sets, in `.downloads/<source>`, for all that
     share a source.
     """
+    from gauntlet.core.download.mirrors import mirrors_from_environment
     from gauntlet.data import load_dataset
     from gauntlet.data._dataset import write_dataset
-    from gauntlet.data._fetch import mirrors_from_environment
 
     source = spec["source"]
     settings = {key: value for key, value in spec.items() if key != "source"}

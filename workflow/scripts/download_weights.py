@@ -1,6 +1,6 @@
 """Fetch the file of a model from outside."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def download_weights(file: str, *, spec: dict) -> None:
@@ -12,8 +12,8 @@ def download_weights(file: str, *, spec: dict) -> None:
     import shutil
     from pathlib import Path
 
-    from gauntlet.data._fetch import mirrors_from_environment
-    from gauntlet.external.downloads import fetch_weights
+    from gauntlet.core.download.mirrors import mirrors_from_environment
+    from gauntlet.models.external.downloads import fetch_weights
 
     cache = Path(file).parent.parent / ".downloads" / spec["sha256"]
     found = fetch_weights(spec["url"], spec["sha256"], mirrors_from_environment(), cache)

@@ -1,6 +1,6 @@
 """Turn a model's ledgers into its rows of the robustness table."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def evaluate_robustness(
@@ -27,14 +27,14 @@ def evaluate_robustness(
     import json
     from pathlib import Path
 
-    from gauntlet import bounds, metrics, proofs
-    from gauntlet.points import agree
+    from gauntlet.evaluation import certificate_ledger, certified_accuracy, metrics
+    from gauntlet.evaluation.attack_ledger import agree
 
     points = _points(spec, ledgers, transfers, reruns)
     agree(points)
     proven = _proofs(spec, certificates)
-    proofs.agree(points[0], proven)
-    proofs.refuse(proofs.contradictions(points, proven))
+    certificate_ledger.agree(points[0], proven)
+    certificate_ledger.refuse(certificate_ledger.contradictions(points, proven))
     training, *verdicts = (
         json.loads(Path(p).read_text(encoding="utf-8")) for p in (train, *checks)
     )
@@ -45,24 +45,28 @@ def evaluate_robustness(
     chosen = {name: training[name] for name in ("selection", "selected_epoch")}
     found = [json.loads(Path(path).read_text(encoding="utf-8"))["summary"] for path in audits]
     chosen["audit"] = found[0] if found else ""
-    rows = [told | row | bounds.certified(row, proven) | chosen for row in measured.pop("rows")]
+    rows = [
+        told | row | certified_accuracy.certified(row, proven) | chosen
+        for row in measured.pop("rows")
+    ]
     metrics.write_rows(table, metrics.COLUMNS, rows)
     whole = told | {"rows": rows} | measured
     whole["certificates"] = [
-        bounds.told(proof, about) for proof, about in zip(proven, spec["certificates"], strict=True)
+        certified_accuracy.told(proof, about)
+        for proof, about in zip(proven, spec["certificates"], strict=True)
     ]
     Path(record).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _proofs(spec: dict, certificates) -> list:
-    from gauntlet.proofs import read_proof
+    from gauntlet.evaluation.certificate_ledger import read_proof
 
     named = zip(certificates, spec["certificates"], strict=True)
     return [read_proof(path, about["name"]) for path, about in named]
 
 
 def _points(spec: dict, ledgers, transfers, reruns) -> list:
-    from gauntlet.points import RERUN, has_rows, read_points
+    from gauntlet.evaluation.attack_ledger import RERUN, has_rows, read_points
 
     points = []
     for path, attack in zip(ledgers, spec["attacks"], strict=True):

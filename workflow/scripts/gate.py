@@ -1,6 +1,6 @@
 """Hold a study's models against what is required of them."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def gate(robustness: str, record: str, page: str, *, spec: dict) -> None:
@@ -8,8 +8,8 @@ def gate(robustness: str, record: str, page: str, *, spec: dict) -> None:
     import json
     from pathlib import Path
 
-    from gauntlet import gating
-    from gauntlet.metrics import read_rows
+    from gauntlet.evaluation import gate as gating
+    from gauntlet.evaluation.metrics import read_rows
 
     verdicts = gating.judge(spec["demands"], read_rows(robustness))
     short = gating.shortfalls(verdicts)

@@ -1,13 +1,13 @@
 """Join the shards of an attack."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def gather_examples(
     shard_examples, shard_draws, shard_ledgers, examples, draws, ledger, *, spec: dict
 ) -> None:
     """Write what one job without shards would have written: eps by eps, shard by shard."""
-    from gauntlet.gathering import join_arrays, join_tables
+    from gauntlet.stages.gather import join_arrays, join_tables
 
     count = spec["points"]
     join_arrays(shard_examples, count, examples)

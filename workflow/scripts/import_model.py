@@ -1,6 +1,6 @@
 """Take a model from outside as it is given: read it, check it, keep it as ours are kept."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def import_model(images, labels, meta, split, file, best, last, history, record, *, spec):
@@ -8,21 +8,22 @@ def import_model(images, labels, meta, split, file, best, last, history, record,
 
     `file` holds the path of the model's file, or nothing if a factory brings the weights.
     """
-    from gauntlet import compute, io, stages
-    from gauntlet.external import reporting
-    from gauntlet.external.importing import import_weights
+    from gauntlet.core import tensor_io
+    from gauntlet.core.device import prepare
+    from gauntlet.stages import import_record, inputs
+    from gauntlet.stages.import_model import import_weights
 
-    device = compute.prepare(spec)
-    known = io.read_json(meta)
+    device = prepare(spec)
+    known = tensor_io.read_json(meta)
     path = file[0] if file else None
     given = import_weights(spec, tuple(known["shape"]), len(known["classes"]), path)
     for place in (best, last):
-        io.save_state(given.state, place)
-    _, pictures, truth = stages.load_part(images, labels, meta, split, "validation", device)
-    model = stages.trained_model(spec, meta, best).to(device)
-    found = reporting.report(spec, given, model, pictures, truth, len(known["classes"]))
-    io.write_rows(history, ["epoch"], [])
-    io.write_json(record, found)
+        tensor_io.save_state(given.state, place)
+    _, pictures, truth = inputs.load_part(images, labels, meta, split, "validation", device)
+    model = inputs.trained_model(spec, meta, best).to(device)
+    found = import_record.report(spec, given, model, pictures, truth, len(known["classes"]))
+    tensor_io.write_rows(history, ["epoch"], [])
+    tensor_io.write_json(record, found)
 
 
 if __name__ == "__main__":

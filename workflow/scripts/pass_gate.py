@@ -1,6 +1,6 @@
 """Let a study through its gate, or fail with the list of what falls short."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def pass_gate(record: str, passed: str, others: list[str] = (), *, spec: dict) -> None:
@@ -11,7 +11,7 @@ def pass_gate(record: str, passed: str, others: list[str] = (), *, spec: dict) -
     import json
     from pathlib import Path
 
-    from gauntlet.errors import GauntletError
+    from gauntlet.core.errors import GauntletError
 
     short = json.loads(Path(record).read_text(encoding="utf-8"))["shortfalls"]
     if short:

@@ -1,13 +1,13 @@
 """Plot how far certified and robust accuracy lie apart."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def plot_bounds(robustness: str, png: str, svg: str, *, spec: dict) -> None:
     """Draw an interval per model wherever a certificate and an attack meet."""
-    from gauntlet.figures import style
-    from gauntlet.figures.bounds import draw
-    from gauntlet.metrics import read_rows
+    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.reporting.figures import style
+    from gauntlet.reporting.figures.bounds import draw
 
     rows = read_rows(robustness)
     style.render(lambda: draw(rows), png, svg, spec["figures"])

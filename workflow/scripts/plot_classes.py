@@ -1,6 +1,6 @@
 """Plot robust accuracy by class."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def plot_classes(
@@ -10,10 +10,10 @@ def plot_classes(
 
     `data` are the data.json of spec["datasets"], in that order.
     """
-    from gauntlet.figures import style
-    from gauntlet.figures.classes import draw
-    from gauntlet.figures.values import main_threat, read_records
-    from gauntlet.metrics import read_rows
+    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.reporting.figures import style
+    from gauntlet.reporting.figures.classes import draw
+    from gauntlet.reporting.figures.values import main_threat, read_records
 
     found, described = read_records(records), read_records(data)
     names = {n: d["classes"] for n, d in zip(spec["datasets"], described, strict=True)}

@@ -1,6 +1,6 @@
 """Plot clean images, perturbations and adversarial examples."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def plot_examples(
@@ -23,9 +23,9 @@ def plot_examples(
 
     import numpy as np
 
-    from gauntlet.figures import style
-    from gauntlet.figures.examples import Shown, Source, draw
-    from gauntlet.metrics import read_rows, run_of
+    from gauntlet.evaluation.metrics import read_rows, run_of
+    from gauntlet.reporting.figures import style
+    from gauntlet.reporting.figures.examples import Shown, Source, draw
 
     sources = {}
     for name, array, text in zip(spec["datasets"], images, data, strict=True):

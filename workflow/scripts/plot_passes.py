@@ -1,13 +1,13 @@
 """Plot robust accuracy against the passes that an attack had spent on each image."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def plot_passes(records: list[str], png: str, svg: str, *, spec: dict) -> None:
     """Draw a line per attack for every defense; `records` are the evaluations' JSON."""
-    from gauntlet.figures import style
-    from gauntlet.figures.passes import draw
-    from gauntlet.figures.values import read_records
+    from gauntlet.reporting.figures import style
+    from gauntlet.reporting.figures.passes import draw
+    from gauntlet.reporting.figures.values import read_records
 
     found = read_records(records)
     style.render(lambda: draw(found), png, svg, spec["figures"])

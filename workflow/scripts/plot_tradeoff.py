@@ -1,13 +1,13 @@
 """Plot clean against robust accuracy."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def plot_tradeoff(robustness: str, png: str, svg: str, *, spec: dict) -> None:
     """Draw a mark per defense at the study's main norm and eps."""
-    from gauntlet.figures import style
-    from gauntlet.figures.tradeoff import draw
-    from gauntlet.metrics import read_rows
+    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.reporting.figures import style
+    from gauntlet.reporting.figures.tradeoff import draw
 
     rows = read_rows(robustness)
     style.render(lambda: draw(rows), png, svg, spec["figures"])

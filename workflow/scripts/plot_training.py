@@ -1,6 +1,6 @@
 """Plot validation accuracy by epoch."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def plot_training(
@@ -13,9 +13,9 @@ def plot_training(
     import json
     from pathlib import Path
 
-    from gauntlet.figures import style
-    from gauntlet.figures.training import Training, draw
-    from gauntlet.metrics import read_rows, run_of
+    from gauntlet.evaluation.metrics import read_rows, run_of
+    from gauntlet.reporting.figures import style
+    from gauntlet.reporting.figures.training import Training, draw
 
     def read(path: str) -> dict:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Publish a study's summary for programs (CSV), for people (Markdown) and for papers (LaTeX)."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def publish_tables(
@@ -23,10 +23,10 @@ def publish_tables(
     """
     from pathlib import Path
 
-    from gauntlet import certificate_tables, tables, verdicts
-    from gauntlet.bounds import CERTIFICATES
-    from gauntlet.metrics import RUN_NAMES, read_rows, write_rows
-    from gauntlet.summary import SUMMARY, summarize
+    from gauntlet.evaluation.certified_accuracy import CERTIFICATES
+    from gauntlet.evaluation.metrics import RUN_NAMES, read_rows, write_rows
+    from gauntlet.evaluation.summary import SUMMARY, summarize
+    from gauntlet.reporting import audit_columns, certificate_tables, tables
 
     summary = summarize(read_rows(robustness))
     write_rows(summary_csv, SUMMARY, summary)
@@ -42,7 +42,7 @@ def publish_tables(
         *certificate_tables.certificate_tables(proven),
     ]
     parts.append(tables.full_table(summary))
-    notes = [*tables.warnings(summary), *verdicts.lines(summary), *tables.NOTES]
+    notes = [*tables.warnings(summary), *audit_columns.lines(summary), *tables.NOTES]
     notes += certificate_tables.NOTES if proven else ()
     Path(summary_md).write_text(tables.markdown(spec["study"], parts, notes), encoding="utf-8")
     Path(summary_tex).write_text(tables.latex(spec["study"], parts, notes), encoding="utf-8")
@@ -57,8 +57,8 @@ def _read(path: str) -> dict:
 
 def _costs(provenances: list[str]) -> tuple[list[dict], dict[tuple, list[float]]]:
     """Give each training's costs, and the seconds of each model's seeds."""
-    from gauntlet.metrics import RUN_NAMES, run_of
-    from gauntlet.tables import COSTS
+    from gauntlet.evaluation.metrics import RUN_NAMES, run_of
+    from gauntlet.reporting.tables import COSTS
 
     spent, seconds = [], {}
     for path in provenances:

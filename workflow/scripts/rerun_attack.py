@@ -1,6 +1,6 @@
 """Attack a model again where its audit found masking, by an attack that goes around it."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def rerun_attack(images, labels, meta, split, weights, audit, examples, ledger, *, spec, keep=None):
@@ -11,27 +11,29 @@ def rerun_attack(images, labels, meta, split, weights, audit, examples, ledger, 
     import numpy as np
     import torch
 
-    from gauntlet import compute, io, rerunning, stages
-    from gauntlet.crafting import Victims
-    from gauntlet.ledger import COLUMNS
-    from gauntlet.ledger import ledger as judged
+    from gauntlet.core import tensor_io
+    from gauntlet.core.device import prepare
     from gauntlet.models import evaluating
+    from gauntlet.stages import inputs, rerun
+    from gauntlet.stages.craft import EvalImages
+    from gauntlet.stages.judge import COLUMNS
+    from gauntlet.stages.judge import ledger as judged
 
-    device = compute.prepare(spec)
-    part = stages.load_part(images, labels, meta, split, spec["part"], device)
-    victims = Victims(*part, io.read_json(meta)["source"])
-    made, rows = [rerunning.nothing(victims.images)], []
-    if remedies := io.read_json(audit)["remedies"]:
-        model = stages.trained_model(spec, meta, weights).to(device)
+    device = prepare(spec)
+    part = inputs.load_part(images, labels, meta, split, spec["part"], device)
+    eval_images = EvalImages(*part, tensor_io.read_json(meta)["source"])
+    made, rows = [rerun.nothing(eval_images.images)], []
+    if remedies := tensor_io.read_json(audit)["remedies"]:
+        model = inputs.trained_model(spec, meta, weights).to(device)
         with evaluating(model), torch.random.fork_rng():
             torch.manual_seed(spec["seed"])
-            for own, crafted in rerunning.rerun(model, spec, victims, remedies, keep):
+            for own, crafted in rerun.rerun(model, spec, eval_images, remedies, keep):
                 np.save(examples, crafted.examples.flatten(0, 1).numpy())
                 saved = torch.from_numpy(np.load(examples)).to(device).view_as(crafted.examples)
-                rows += judged(model, own, victims, saved, "white-box", crafted)
+                rows += judged(model, own, eval_images, saved, "white-box", crafted)
                 made.append(crafted.examples.flatten(0, 1))
     np.save(examples, torch.cat(made).numpy())
-    io.write_rows(ledger, COLUMNS, rows)
+    tensor_io.write_rows(ledger, COLUMNS, rows)
 
 
 if __name__ == "__main__":

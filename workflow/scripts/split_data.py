@@ -1,6 +1,6 @@
 """Divide a data set into training, validation and test part."""
 
-from gauntlet.job import run_here
+from gauntlet.runtime.job import run_here
 
 
 def split_data(images: str, labels: str, meta: str, split: str, report: str, *, spec: dict) -> None:

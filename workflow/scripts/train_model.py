@@ -1,6 +1,6 @@
 """Train one model with one defense and one seed."""
 
-from gauntlet.job import run
+from gauntlet.runtime.job import run
 
 
 def train_model(
@@ -13,9 +13,11 @@ def train_model(
     """
     from pathlib import Path
 
-    from gauntlet import compute, fitting, io, launching, training
-    from gauntlet.team import Alone
-    from gauntlet.training import NonFiniteLoss
+    from gauntlet.core import device, tensor_io
+    from gauntlet.stages import train, train_launcher
+    from gauntlet.training import loop
+    from gauntlet.training.data_parallel import SingleProcess
+    from gauntlet.training.loop import NonFiniteLoss
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
     files |= {"start": start, "crafted": crafted}
@@ -23,17 +25,17 @@ def train_model(
     rescue.unlink(missing_ok=True)
     try:
         if spec["training"]["devices"] > 1:
-            outcome = launching.fit_shared(files, spec, keep)
+            outcome = train_launcher.fit_shared(files, spec, keep)
         else:
-            outcome = fitting.fit_files(files, spec, keep, compute.prepare(spec), Alone())
+            outcome = train.fit_files(files, spec, keep, device.prepare(spec), SingleProcess())
     except NonFiniteLoss as error:
         if error.outcome.best:
-            io.save_state(error.outcome.best, rescue)
+            tensor_io.save_state(error.outcome.best, rescue)
         raise
-    io.save_state(outcome.best, best)
-    io.save_state(outcome.last, last)
-    io.write_rows(history, outcome.history[0], outcome.history)
-    io.write_json(record, training.choice_record(spec, outcome))
+    tensor_io.save_state(outcome.best, best)
+    tensor_io.save_state(outcome.last, last)
+    tensor_io.write_rows(history, outcome.history[0], outcome.history)
+    tensor_io.write_json(record, loop.choice_record(spec, outcome))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from gauntlet.plugins import load
+from gauntlet.core.plugins import load
 
 
 def bind(settings: dict) -> Callable:

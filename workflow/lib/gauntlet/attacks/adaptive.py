@@ -5,14 +5,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._ensemble import Member, in_turn
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
+from gauntlet.attacks.base.bpda import StraightThrough
+from gauntlet.attacks.base.ensemble import Member, in_turn
 from gauntlet.attacks.square import square
-from gauntlet.lens import Lens, look
-from gauntlet.streams import Streams
-from gauntlet.surrogate import StraightThrough
-from gauntlet.threat import Attempt, per_image
+from gauntlet.core.batched_model import BatchedModel, as_batched
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult, per_image
 
 TARGETS = 3
 HALF = 0.5  # of the passes that an example must fool to count as found
@@ -33,7 +33,7 @@ def adaptive(
     queries: int = 2000,
     samples: int = 1,
     straight_through: bool = False,
-) -> Attempt:
+) -> AttackResult:
     """Attack by losses that no scale hides, from several starts, then by random search.
 
     Auto-PGD climbs the margin, the cross-entropy, and the margin towards each of the likeliest
@@ -49,11 +49,11 @@ def adaptive(
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
-    lens = look(model)
+    batched = as_batched(model)
     if min(steps, restarts, queries, samples) < 1:
         raise ValueError("steps, restarts, queries and samples must all be 1 or more")
-    seen = StraightThrough(lens.model) if straight_through else lens.model
-    adapted = Lens(seen, lens.batch, "float32", samples)
+    seen = StraightThrough(batched.model) if straight_through else batched.model
+    adapted = BatchedModel(seen, batched.batch, "float32", samples)
     if samples > 1:
         area = {"norm": norm, "eps": eps, "steps": steps}
         return _most_often(adapted, images, labels, streams, restarts, area)
@@ -62,7 +62,7 @@ def adaptive(
 
 
 def members(settings: dict) -> tuple[str, ...]:
-    """Name the members in the order of `Attempt.felled_by`."""
+    """Name the members in the order of `AttackResult.success_by`."""
     return MEMBERS if settings.get("samples", 1) == 1 else AVERAGED
 
 
@@ -78,7 +78,9 @@ def _members(norm: str, eps: float, steps: int, restarts: int, queries: int) -> 
     return list(zip(MEMBERS, attacks, strict=True))
 
 
-def _most_often(lens: Lens, images, labels, streams: Streams, restarts: int, area: dict) -> Attempt:
+def _most_often(
+    batched: BatchedModel, images, labels, streams: Streams, restarts: int, area: dict
+) -> AttackResult:
     """Climb all the way from every start, and keep the example that fools most passes."""
     best, rate = images.clone(), torch.full_like(labels, -1, dtype=torch.float32)
     by, forwards, backwards = torch.full_like(labels, -1), labels * 0, labels * 0
@@ -86,19 +88,19 @@ def _most_often(lens: Lens, images, labels, streams: Streams, restarts: int, are
         for restart in range(restarts):
             own = streams.fork("member", name, restart)
             climb = area | {"loss": name.removeprefix("apgd_"), "early_stop": False}
-            found = apgd(lens, images, labels, streams=own, **climb)
-            fooled = _fooling_rate(lens, found.images, labels)
+            found = apgd(batched, images, labels, streams=own, **climb)
+            fooled = _fooling_rate(batched, found.images, labels)
             better = fooled > rate
             best = torch.where(per_image(better), found.images, best)
             rate, by = torch.where(better, fooled, rate), torch.where(better, number, by)
-            forwards += lens.samples * (found.forwards + 1)
-            backwards += lens.samples * found.backwards
-    fell = rate >= HALF
-    by = torch.where(fell, by, -1)
-    return Attempt(best, forwards, backwards, forwards * fell, by, AVERAGED)
+            forwards += batched.samples * (found.forwards + 1)
+            backwards += batched.samples * found.backwards
+    success = rate >= HALF
+    by = torch.where(success, by, -1)
+    return AttackResult(best, forwards, backwards, forwards * success, by, AVERAGED)
 
 
-def _fooling_rate(lens: Lens, examples: Tensor, labels: Tensor) -> Tensor:
+def _fooling_rate(batched: BatchedModel, examples: Tensor, labels: Tensor) -> Tensor:
     """Give the share of passes in which each example is misclassified: [N]."""
-    missed = [(lens(examples).argmax(1) != labels).float() for _ in range(lens.samples)]
+    missed = [(batched(examples).argmax(1) != labels).float() for _ in range(batched.samples)]
     return torch.stack(missed).mean(0)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._auto import auto_climb
-from gauntlet.attacks._descent import full_strength, rounds
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import LOSSES, choose_loss, class_count
-from gauntlet.balls import ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.apgd_loop import auto_climb
+from gauntlet.attacks.base.losses import LOSSES, choose_loss, class_count
+from gauntlet.attacks.base.norm_balls import ball
+from gauntlet.attacks.base.pgd_loop import full_strength, rounds
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def apgd(
@@ -24,7 +24,7 @@ def apgd(
     restarts: int = 1,
     loss: str = "ce",
     early_stop: bool = True,
-) -> Attempt:
+) -> AttackResult:
     """Climb a loss (ce, dlr or margin) by steps that set their own length, from random starts.
 
     Sources: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
@@ -37,8 +37,8 @@ def apgd(
     """
     if steps < 1 or restarts < 1:
         raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
-    area, hunt = ball(images, norm, eps), Hunt(model, images, labels)
-    chosen = LOSSES[loss] if loss == "ce" else choose_loss(loss, class_count(hunt))
+    area, state = ball(images, norm, eps), AttackState(model, images, labels)
+    chosen = LOSSES[loss] if loss == "ce" else choose_loss(loss, class_count(state))
 
     def climbed(logits: Tensor, truth: Tensor, aim: Tensor) -> Tensor:
         return chosen(logits, truth)
@@ -46,10 +46,10 @@ def apgd(
     if not early_stop:
         assert restarts == 1, "a climb of full length has one start"
         rows, start = torch.arange(len(images), device=images.device), area.random_start(streams)
-        found = auto_climb(hunt, area, rows, start, rows, steps=steps, loss=climbed, drop=False)
+        found = auto_climb(state, area, rows, start, rows, steps=steps, loss=climbed, drop=False)
         return full_strength(found, steps + 1)
-    for rows, restart in rounds(hunt, restarts):
+    for rows, restart in rounds(state, restarts):
         part = area.select(rows)
         start = part.random_start(streams.select(rows).fork("restart", restart))
-        auto_climb(hunt, part, rows, start, restart, steps=steps, loss=climbed)
-    return hunt.attempt()
+        auto_climb(state, part, rows, start, restart, steps=steps, loss=climbed)
+    return state.attempt()

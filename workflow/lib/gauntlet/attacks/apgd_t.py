@@ -2,19 +2,19 @@
 
 from torch import Tensor
 
-from gauntlet.attacks._auto import auto_climb
-from gauntlet.attacks._descent import rounds
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import (
+from gauntlet.attacks.base.apgd_loop import auto_climb
+from gauntlet.attacks.base.losses import (
     TARGETED_LEAST,
     class_count,
     likely_targets,
     targeted_dlr,
     targeted_margin,
 )
-from gauntlet.balls import ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.norm_balls import ball
+from gauntlet.attacks.base.pgd_loop import rounds
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 LOSSES = {"dlr": targeted_dlr, "margin": targeted_margin}
 
@@ -31,7 +31,7 @@ def apgd_t(
     restarts: int = 1,
     targets: int = 9,
     loss: str = "dlr",
-) -> Attempt:
+) -> AttackResult:
     """Climb a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
@@ -45,17 +45,17 @@ def apgd_t(
             f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
             f"all must be 1 or more"
         )
-    area, hunt = ball(images, norm, eps), Hunt(model, images, labels)
+    area, state = ball(images, norm, eps), AttackState(model, images, labels)
     if loss not in LOSSES:
         raise ValueError(f"loss is {loss!r}; allowed are {', '.join(LOSSES)}")
-    if loss == "dlr" and class_count(hunt) < TARGETED_LEAST:
+    if loss == "dlr" and class_count(state) < TARGETED_LEAST:
         raise ValueError(
             f"loss is 'dlr', whose targeted form needs {TARGETED_LEAST} classes or more; the "
-            f"model has {class_count(hunt)}: use margin"
+            f"model has {class_count(state)}: use margin"
         )
-    ranked = likely_targets(hunt, targets)
-    for rows, number in rounds(hunt, restarts * ranked.shape[1]):
+    ranked = likely_targets(state, targets)
+    for rows, number in rounds(state, restarts * ranked.shape[1]):
         part, aim = area.select(rows), ranked[rows, number % ranked.shape[1]]
         start = part.random_start(streams.select(rows).fork("restart", number))
-        auto_climb(hunt, part, rows, start, aim, steps=steps, loss=LOSSES[loss])
-    return hunt.attempt()
+        auto_climb(state, part, rows, start, aim, steps=steps, loss=LOSSES[loss])
+    return state.attempt()

@@ -4,15 +4,15 @@ from functools import partial
 
 from torch import Tensor
 
-from gauntlet.attacks._ensemble import Member, in_turn
-from gauntlet.attacks._losses import TARGETED_LEAST
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
+from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.losses import TARGETED_LEAST
 from gauntlet.attacks.fab_t import fab_t
 from gauntlet.attacks.square import square
-from gauntlet.lens import look
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.core.batched_model import as_batched
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 STEPS, TARGETS, QUERIES, SAMPLES = 100, 9, 5000, 20
 VERSIONS = {
@@ -30,7 +30,7 @@ def autoattack(
     norm: str,
     eps: float,
     version: str = "standard",
-) -> Attempt:
+) -> AttackResult:
     """Run AutoAttack's members on the survivors of those before, with the reference's parameters.
 
     `standard` is APGD on cross-entropy, targeted APGD on DLR towards 9 classes, targeted FAB, and
@@ -45,15 +45,15 @@ def autoattack(
         raise ValueError(f"version is {version!r}; allowed are {', '.join(VERSIONS)}")
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
-    lens = look(model)
-    classes = lens(images[:1]).shape[1]
+    batched = as_batched(model)
+    classes = batched(images[:1]).shape[1]
     make = _standard if version == "standard" else _rand
-    seen = lens if version == "standard" else lens.averaging(SAMPLES)
+    seen = batched if version == "standard" else batched.averaging(SAMPLES)
     return in_turn(seen, images, labels, streams, make(norm, eps, classes), norm, eps)
 
 
 def members(settings: dict) -> tuple[str, ...]:
-    """Name the members in the order of `Attempt.felled_by`."""
+    """Name the members in the order of `AttackResult.success_by`."""
     return VERSIONS[settings.get("version", "standard")]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._corruptions import CORRUPTIONS, corrupt
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import ce
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.corruption_ops import CORRUPTIONS, corrupt
+from gauntlet.attacks.base.losses import ce
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def corruptions(
@@ -21,7 +21,7 @@ def corruptions(
     streams: Streams,
     names: Sequence[str] | None = None,
     severity: int = 3,
-) -> Attempt:
+) -> AttackResult:
     """Try every named corruption (all without names) on the images that stand; one is enough.
 
     Sources: Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common
@@ -34,18 +34,18 @@ def corruptions(
     if unknown or severity not in (1, 2, 3, 4, 5):
         told = f"names holds {unknown[0]!r}" if unknown else f"severity is {severity!r}"
         raise ValueError(f"{told}; allowed are {', '.join(CORRUPTIONS)}, and severities 1 to 5")
-    hunt, by = Hunt(model, images, labels), torch.full_like(labels, -1)
+    state, by = AttackState(model, images, labels), torch.full_like(labels, -1)
     for number, name in enumerate(chosen):
-        rows = hunt.standing()
+        rows = state.active()
         if len(rows) == 0:
             break
         truth = labels[rows]
         hurt = corrupt(images[rows], name, severity, streams.select(rows))
-        hunt.judge(rows, hurt, lambda logits, places, truth=truth: ce(logits, truth[places]))
-        by[rows[hunt.fell[rows]]] = number
-    return dataclasses.replace(hunt.attempt(), felled_by=by, members=chosen)
+        state.judge(rows, hurt, lambda logits, places, truth=truth: ce(logits, truth[places]))
+        by[rows[state.success[rows]]] = number
+    return dataclasses.replace(state.attempt(), success_by=by, members=chosen)
 
 
 def members(settings: dict) -> tuple[str, ...]:
-    """Name the corruptions in the order of `Attempt.felled_by`."""
+    """Name the corruptions in the order of `AttackResult.success_by`."""
     return tuple(settings.get("names") or CORRUPTIONS)

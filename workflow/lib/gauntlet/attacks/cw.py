@@ -5,10 +5,10 @@ from math import cos, pi
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import margin
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.losses import margin
+from gauntlet.attacks.base.state import MinimumNormState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 LEAST_FIRST, MOST_FIRST, MOST_WEIGHT = 1e-6, 1e6, 1e10
 FACTOR = 10  # between weights until one fails and one succeeds
@@ -29,7 +29,7 @@ def cw(
     search_steps: int = 9,
     learning_rate: float = 0.1,
     confidence: float = 0.0,
-) -> Attempt:
+) -> AttackResult:
     """Minimise squared distance plus a weight times the margin that is left, per image.
 
     Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
@@ -49,41 +49,41 @@ def cw(
             f"steps is {steps} and search_steps is {search_steps} (1 or more), learning_rate is "
             f"{learning_rate} (above 0) and confidence is {confidence} (0 or more)"
         )
-    hunt = NearestHunt(model, images, labels, norm)
-    weight = _first_weight(hunt)
+    state = MinimumNormState(model, images, labels, norm)
+    weight = _first_weight(state)
     low, high = torch.zeros_like(weight), torch.full_like(weight, MOST_WEIGHT)
     for _ in range(search_steps):
-        fell = _minimise(hunt, weight, steps, learning_rate, confidence)
-        high = torch.where(fell, torch.minimum(high, weight), high)
-        low = torch.where(fell, low, torch.maximum(low, weight))
+        success = _minimise(state, weight, steps, learning_rate, confidence)
+        high = torch.where(success, torch.minimum(high, weight), high)
+        low = torch.where(success, low, torch.maximum(low, weight))
         between = torch.where(low > 0, (low * high).sqrt(), high / FACTOR)
         grown = (low * FACTOR).clamp(max=MOST_WEIGHT)
         weight = torch.where(high < MOST_WEIGHT, between, grown)
-    return hunt.attempt()
+    return state.attempt()
 
 
-def _first_weight(hunt: NearestHunt) -> Tensor:
+def _first_weight(state: MinimumNormState) -> Tensor:
     """Give the weight at which a linear model's nearest example costs least: [N]."""
-    rows, labels = torch.arange(len(hunt.images), device=hunt.images.device), hunt.labels
-    gradient, value, _ = hunt.climb(
-        rows, hunt.images, lambda logits, places: margin(logits, labels[places])
+    rows, labels = torch.arange(len(state.images), device=state.images.device), state.labels
+    gradient, value, _ = state.climb(
+        rows, state.images, lambda logits, places: margin(logits, labels[places])
     )
     steep = gradient.flatten(1).square().sum(1).clamp(min=TINY)
     return (-2 * value / steep).clamp(LEAST_FIRST, MOST_FIRST)
 
 
-def _minimise(hunt: NearestHunt, weight: Tensor, steps: int, rate: float, confidence: float):
+def _minimise(state: MinimumNormState, weight: Tensor, steps: int, rate: float, confidence: float):
     """Run Adam for one weight per image; tell whose run succeeded: bool [N]."""
     rows = torch.arange(len(weight), device=weight.device)
-    place = torch.atanh((2 * hunt.images - 1) * STRETCH)
+    place = torch.atanh((2 * state.images - 1) * STRETCH)
     mean, spread = torch.zeros_like(place), torch.zeros_like(place)
-    fell = torch.zeros_like(hunt.fell)
+    success = torch.zeros_like(state.success)
     least = torch.full_like(weight, torch.inf)
     for number in range(1, steps + 1):
         bend = torch.tanh(place)
         examples = ((bend / STRETCH + 1) / 2).clamp(0, 1)
-        slope, cost, missed = _slope(hunt, rows, examples, weight[rows], confidence)
-        fell[rows] |= missed
+        slope, cost, missed = _slope(state, rows, examples, weight[rows], confidence)
+        success[rows] |= missed
         slope = slope * (1 - bend.square()) / (2 * STRETCH)
         mean = BETAS[0] * mean + (1 - BETAS[0]) * slope
         spread = BETAS[1] * spread + (1 - BETAS[1]) * slope.square()
@@ -96,18 +96,18 @@ def _minimise(hunt: NearestHunt, weight: Tensor, steps: int, rate: float, confid
             place, mean, spread = place[gains], mean[gains], spread[gains]
             if len(rows) == 0:
                 break
-    return fell
+    return success
 
 
-def _slope(hunt: NearestHunt, rows, examples, weight, confidence: float):
+def _slope(state: MinimumNormState, rows, examples, weight, confidence: float):
     """Give the gradient by the image, the objective and who is misclassified."""
-    labels = hunt.labels[rows]
+    labels = state.labels[rows]
 
     def objective(logits: Tensor, places: Tensor) -> Tensor:
         gap = confidence - margin(logits, labels[places])
         return weight[places] * gap.clamp(min=0)
 
-    gradient, values, missed = hunt.climb(rows, examples, objective)
-    offset = examples - hunt.images[rows]
+    gradient, values, missed = state.climb(rows, examples, objective)
+    offset = examples - state.images[rows]
     cost = offset.flatten(1).square().sum(1) + values
     return 2 * offset + gradient, cost, missed

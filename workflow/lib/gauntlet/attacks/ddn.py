@@ -5,11 +5,11 @@ from math import cos, pi
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import ce, margin, others, picked
-from gauntlet.lens import Objective
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt, per_image
+from gauntlet.attacks.base.losses import ce, margin, others, picked
+from gauntlet.attacks.base.state import MinimumNormState
+from gauntlet.core.batched_model import Objective
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult, per_image
 
 FIRST, LAST = 1.0, 0.01  # length of the first and the last step
 RADIUS = 1.0  # of the first sphere
@@ -30,7 +30,7 @@ def ddn(
     norm: str = "l2",
     steps: int = 100,
     gamma: float = 0.05,
-) -> Attempt:
+) -> AttackResult:
     """Climb a loss on a sphere that shrinks after a success and grows after a failure.
 
     Source: Rony et al. 2019, "Decoupling Direction and Norm for Efficient Gradient-Based L2
@@ -46,30 +46,30 @@ def ddn(
         raise ValueError(f"norm is {norm!r}; allowed is l2")
     if steps < 1 or not 0 < gamma < 1:
         raise ValueError(f"steps is {steps} (1 or more) and gamma is {gamma} (above 0, below 1)")
-    hunt = NearestHunt(model, images, labels, norm)
+    state = MinimumNormState(model, images, labels, norm)
     rows, examples = torch.arange(len(images), device=images.device), images
-    early, late = _losses(hunt, rows)
-    radius, failed = torch.full_like(hunt.value, RADIUS), torch.zeros_like(hunt.fell)
+    early, late = _losses(state, rows)
+    radius, failed = torch.full_like(state.value, RADIUS), torch.zeros_like(state.success)
     for number in range(steps):
-        gradient, _, missed = hunt.climb(rows, examples, early if number < EARLY * steps else late)
+        gradient, _, missed = state.climb(rows, examples, early if number < EARLY * steps else late)
         left = (1 + cos(pi * number / steps)) / 2
         failed |= ~missed & (number > 0)
         calm = gamma * (CALM + (1 - CALM) * left)
-        change = torch.where(failed & hunt.fell, calm, max(HASTE, gamma))
+        change = torch.where(failed & state.success, calm, max(HASTE, gamma))
         radius = radius * torch.where(missed, 1 - change, 1 + change)
-        radius = torch.minimum(radius, hunt.distance())
+        radius = torch.minimum(radius, state.distance())
         push = _direction(gradient, streams.fork(number))
         delta = examples - images + (LAST + (FIRST - LAST) * left) * push
         length = delta.flatten(1).norm(dim=1).clamp(min=TINY)
         examples = (images + delta * per_image(radius / length)).clamp(0, 1)
-    hunt.judge(rows, examples)
-    return hunt.attempt()
+    state.judge(rows, examples)
+    return state.attempt()
 
 
-def _losses(hunt: NearestHunt, rows: Tensor) -> tuple[Objective, Objective]:
+def _losses(state: MinimumNormState, rows: Tensor) -> tuple[Objective, Objective]:
     """Give what the early steps climb, which sees all classes, and the late ones, which see two."""
-    labels = hunt.labels
-    clean, _ = hunt.judge(rows, hunt.images)
+    labels = state.labels
+    clean, _ = state.judge(rows, state.images)
     rivals = others(clean, labels).nan_to_num(neginf=0).sum(1) / (clean.shape[1] - 1)
     sharp = GAP / (picked(clean, labels) - rivals).clamp(min=LEAST_GAP)
 

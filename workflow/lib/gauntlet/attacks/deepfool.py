@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import likely_targets, targeted_margin
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt, per_image
+from gauntlet.attacks.base.losses import likely_targets, targeted_margin
+from gauntlet.attacks.base.state import MinimumNormState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult, per_image
 
 DUAL = {"l2": 2, "linf": 1}  # order of the norm that slopes are measured in
 BEYOND = 1e-4  # what a step adds to its length, as the authors' code does
@@ -25,7 +25,7 @@ def deepfool(
     steps: int = 50,
     overshoot: float = 0.02,
     candidates: int = 10,
-) -> Attempt:
+) -> AttackResult:
     """Step to the nearest boundary of the linearised model until the image is misclassified.
 
     Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep
@@ -44,62 +44,62 @@ def deepfool(
             f"steps is {steps} and candidates is {candidates} (both 1 or more), and overshoot is "
             f"{overshoot} (0 or more)"
         )
-    hunt = NearestHunt(model, images, labels, norm)
-    ranked = likely_targets(hunt, candidates)
-    walkers = hunt.standing()
+    state = MinimumNormState(model, images, labels, norm)
+    ranked = likely_targets(state, candidates)
+    walkers = state.active()
     if ranked.shape[1]:
-        _walk(hunt, ranked, steps, 1 + overshoot)
-    _pull(hunt, walkers[hunt.fell[walkers]])
-    return hunt.attempt()
+        _walk(state, ranked, steps, 1 + overshoot)
+    _pull(state, walkers[state.success[walkers]])
+    return state.attempt()
 
 
-def _walk(hunt: NearestHunt, ranked: Tensor, steps: int, stretch: float) -> None:
+def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -> None:
     """Take steps with the images that stand, as many at a time as fill a chunk of the model."""
-    total, together = torch.zeros_like(hunt.images), max(1, hunt.lens.batch // ranked.shape[1])
+    total, together = torch.zeros_like(state.images), max(1, state.batched.batch // ranked.shape[1])
     for _ in range(steps):
-        rows = hunt.standing()
+        rows = state.active()
         if len(rows) == 0:
             break
         for part in rows.split(together):
-            points = (hunt.images[part] + stretch * total[part]).clamp_(0, 1)
-            moved = total[part] + _step(hunt, part, points, ranked[part])
-            total[part] = (hunt.images[part] + moved).clamp_(0, 1) - hunt.images[part]
-        hunt.judge(rows, (hunt.images[rows] + stretch * total[rows]).clamp_(0, 1))
+            points = (state.images[part] + stretch * total[part]).clamp_(0, 1)
+            moved = total[part] + _step(state, part, points, ranked[part])
+            total[part] = (state.images[part] + moved).clamp_(0, 1) - state.images[part]
+        state.judge(rows, (state.images[rows] + stretch * total[rows]).clamp_(0, 1))
 
 
-def _step(hunt: NearestHunt, rows: Tensor, points: Tensor, aims: Tensor) -> Tensor:
+def _step(state: MinimumNormState, rows: Tensor, points: Tensor, aims: Tensor) -> Tensor:
     """Give the shortest of the moves [M, C, H, W] onto the linearised boundaries to the aims."""
     count = aims.shape[1]
-    labels, towards = hunt.labels[rows].repeat_interleave(count), aims.flatten()
+    labels, towards = state.labels[rows].repeat_interleave(count), aims.flatten()
     many = points.repeat_interleave(count, 0)
-    gradient, values, _ = hunt.climb(
+    gradient, values, _ = state.climb(
         rows.repeat_interleave(count),
         many,
         lambda logits, places: targeted_margin(logits, labels[places], towards[places]),
     )
     slope = gradient.nan_to_num(0, 0, 0)
     slope = slope * torch.where(slope > 0, many < 1, many > 0)
-    steep = torch.linalg.vector_norm(slope.flatten(1), DUAL[hunt.norm], dim=1)
+    steep = torch.linalg.vector_norm(slope.flatten(1), DUAL[state.norm], dim=1)
     steep = steep.clamp(min=torch.finfo(slope.dtype).tiny)
     length, chosen = (values.abs() / steep).view(-1, count).min(1)
     chosen = chosen + torch.arange(len(rows), device=rows.device) * count
-    widest = 1.0 if hunt.norm == "linf" else math.sqrt(points[0].numel())
+    widest = 1.0 if state.norm == "linf" else math.sqrt(points[0].numel())
     slope, length = slope[chosen], (length + BEYOND).clamp(max=widest)
-    unit = slope.sign() if hunt.norm == "linf" else slope / per_image(steep[chosen])
+    unit = slope.sign() if state.norm == "linf" else slope / per_image(steep[chosen])
     return per_image(length) * unit
 
 
-def _pull(hunt: NearestHunt, rows: Tensor) -> None:
+def _pull(state: MinimumNormState, rows: Tensor) -> None:
     """Halve the way from images to their examples, on the side that is misclassified."""
     if len(rows) == 0:
         return
-    images, whole = hunt.images[rows], hunt.distance()[rows]
-    offset, low, high = hunt.best[rows] - images, torch.zeros_like(whole), whole
+    images, whole = state.images[rows], state.distance()[rows]
+    offset, low, high = state.best[rows] - images, torch.zeros_like(whole), whole
     for _ in range(HALVINGS):
         span = (low + high) / 2
-        if hunt.norm == "linf":
+        if state.norm == "linf":
             move = offset.clamp(-per_image(span), per_image(span))
         else:
             move = offset * per_image(span / whole)
-        _, missed = hunt.judge(rows, (images + move).clamp_(0, 1))
+        _, missed = state.judge(rows, (images + move).clamp_(0, 1))
         low, high = torch.where(missed, low, span), torch.where(missed, span, high)

@@ -7,11 +7,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import likely_targets, targeted_margin
-from gauntlet.balls import balls
-from gauntlet.streams import Streams
-from gauntlet.threat import NORMS, ORDERS, Attempt, per_image
+from gauntlet.attacks.base.losses import likely_targets, targeted_margin
+from gauntlet.attacks.base.norm_balls import balls
+from gauntlet.attacks.base.state import MinimumNormState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import NORMS, ORDERS, AttackResult, per_image
 
 HALVINGS = 10  # of the way from the image to its example: the last share is below 0.1 %
 START_SHARE = 0.5  # of eps, or of the distance found so far: how far random starts go
@@ -32,12 +32,12 @@ class Climbers:
     spans: Tensor
 
     def select(self, places: Tensor) -> "Climbers":
-        """Keep the named climbers only."""
+        """Keep the named candidates only."""
         return Climbers(*(values[places] for values in vars(self).values()))
 
-    def note(self, hunt: NearestHunt, places: Tensor) -> None:
-        """Keep the points of some climbers, all misclassified, if they are nearer than before."""
-        spans = hunt.measure(self.rows[places], self.points[places])
+    def note(self, state: MinimumNormState, places: Tensor) -> None:
+        """Keep the points of some candidates, all misclassified, if they are nearer than before."""
+        spans = state.measure(self.rows[places], self.points[places])
         places, spans = places[better := spans < self.spans[places]], spans[better]
         self.nearest[places], self.spans[places] = self.points[places], spans
 
@@ -56,7 +56,7 @@ def fab_t(
     alpha_max: float = 0.1,
     eta: float = 1.05,
     beta: float = 0.9,
-) -> Attempt:
+) -> AttackResult:
     """Look for the nearest misclassified example by walks along the boundaries to other classes.
 
     Source: Croce & Hein 2020, "Minimally distorted Adversarial Examples with a Fast Adaptive
@@ -72,21 +72,23 @@ def fab_t(
     alpha_max outside 0 to 1, eta below 1, or beta outside 0 (excluded) to 1.
     """
     _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta)
-    hunt = NearestHunt(model, images, labels, norm)
-    ranked, reach = likely_targets(hunt, targets), eps or 0.0
-    for climbers in _rounds(hunt, ranked, reach, streams, restarts, eps):
+    state = MinimumNormState(model, images, labels, norm)
+    ranked, reach = likely_targets(state, targets), eps or 0.0
+    for candidates in _rounds(state, ranked, reach, streams, restarts, eps):
         for _ in range(steps):
-            left = _open(hunt, climbers.rows, reach)
+            left = _open(state, candidates.rows, reach)
             if len(left) == 0:
                 break
-            climbers = climbers if len(left) == len(climbers.rows) else climbers.select(left)
-            gradient, values = _margins(hunt, climbers)
-            parts = torch.arange(len(left), device=left.device).split(hunt.lens.batch)
-            step = partial(_step, hunt, climbers, gradient, values, alpha_max, eta)
-            climbers.points = torch.cat([step(part) for part in parts])
-            _step_back(hunt, climbers, beta)
-        _finish(hunt, climbers.select(_open(hunt, climbers.rows, reach)))
-    return hunt.attempt()
+            candidates = (
+                candidates if len(left) == len(candidates.rows) else candidates.select(left)
+            )
+            gradient, values = _margins(state, candidates)
+            parts = torch.arange(len(left), device=left.device).split(state.batched.batch)
+            step = partial(_step, state, candidates, gradient, values, alpha_max, eta)
+            candidates.points = torch.cat([step(part) for part in parts])
+            _step_back(state, candidates, beta)
+        _finish(state, candidates.select(_open(state, candidates.rows, reach)))
+    return state.attempt()
 
 
 def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
@@ -107,9 +109,9 @@ def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
 
 
 def _rounds(
-    hunt: NearestHunt, ranked: Tensor, reach: float, streams: Streams, restarts: int, eps
+    state: MinimumNormState, ranked: Tensor, reach: float, streams: Streams, restarts: int, eps
 ) -> Iterator[Climbers]:
-    """Give climbers with as many aims at a time as leave room in one chunk of the model.
+    """Give candidates with as many aims at a time as leave room in one chunk of the model.
 
     Restarts do not climb together: where one starts depends on what the ones before found.
     """
@@ -117,67 +119,73 @@ def _rounds(
     for restart in range(restarts):
         done = 0
         while done < count:
-            rows = _open(hunt, every, reach)
+            rows = _open(state, every, reach)
             if len(rows) == 0:
                 return
-            together = min(count - done, max(1, hunt.lens.batch // len(rows)))
+            together = min(count - done, max(1, state.batched.batch // len(rows)))
             aims = ranked[rows, done : done + together].T.flatten()
             rows = rows.repeat(together)
-            points = hunt.images[rows]
+            points = state.images[rows]
             if restart:
                 draw = streams.select(rows).fork("restart", restart, aims)
-                points = _start(hunt, rows, draw, eps)
+                points = _start(state, rows, draw, eps)
             spans = torch.full_like(points[:, 0, 0, 0], torch.inf)
             yield Climbers(rows, aims, points, points.clone(), spans)
             done += together
 
 
-def _start(hunt: NearestHunt, rows: Tensor, streams: Streams, eps: float | None) -> Tensor:
-    known = hunt.distance()[rows].double()
+def _start(state: MinimumNormState, rows: Tensor, streams: Streams, eps: float | None) -> Tensor:
+    known = state.distance()[rows].double()
     radius = known if eps is None else known.clamp(max=eps)
-    radius = torch.where(radius.isinf(), START_ELSE[hunt.norm], radius)
-    return balls(hunt.images[rows], hunt.norm, START_SHARE * radius).random_start(streams)
+    radius = torch.where(radius.isinf(), START_ELSE[state.norm], radius)
+    return balls(state.images[rows], state.norm, START_SHARE * radius).random_start(streams)
 
 
-def _open(hunt: NearestHunt, rows: Tensor, reach: float) -> Tensor:
+def _open(state: MinimumNormState, rows: Tensor, reach: float) -> Tensor:
     """Give the places of rows whose images have no example as near as `reach`."""
-    return (hunt.distance()[rows] > reach * WITHIN).nonzero().squeeze(1)
+    return (state.distance()[rows] > reach * WITHIN).nonzero().squeeze(1)
 
 
-def _margins(hunt: NearestHunt, climbers: Climbers) -> tuple[Tensor, Tensor]:
+def _margins(state: MinimumNormState, candidates: Climbers) -> tuple[Tensor, Tensor]:
     """Give the gradients of the aims' margins, and the margins [M]."""
-    labels, aims = hunt.labels[climbers.rows], climbers.aims
-    gradient, values, missed = hunt.climb(
-        climbers.rows,
-        climbers.points,
+    labels, aims = state.labels[candidates.rows], candidates.aims
+    gradient, values, missed = state.climb(
+        candidates.rows,
+        candidates.points,
         lambda logits, places: targeted_margin(logits, labels[places], aims[places]),
     )
-    climbers.note(hunt, missed.nonzero().squeeze(1))
+    candidates.note(state, missed.nonzero().squeeze(1))
     return gradient, values
 
 
 def _step(
-    hunt: NearestHunt, climbers: Climbers, gradient, values, alpha_max: float, eta: float, part
+    state: MinimumNormState,
+    candidates: Climbers,
+    gradient,
+    values,
+    alpha_max: float,
+    eta: float,
+    part,
 ) -> Tensor:
     """Go beyond the boundary as seen from some points, and a little as seen from their images."""
-    points, images = climbers.points[part], hunt.images[climbers.rows[part]]
+    points, images = candidates.points[part], state.images[candidates.rows[part]]
     normal, values = gradient[part].nan_to_num(0, 0, 0).flatten(1), values[part]
     lack = -values - (normal * (images - points).flatten(1)).sum(1)
-    ahead = _onto(points.flatten(1), normal, -values, hunt.norm)
-    beside = _onto(images.flatten(1), normal, lack, hunt.norm)
-    own, other = (_length(move, hunt.norm) for move in (ahead, beside))
+    ahead = _onto(points.flatten(1), normal, -values, state.norm)
+    beside = _onto(images.flatten(1), normal, lack, state.norm)
+    own, other = (_length(move, state.norm) for move in (ahead, beside))
     alpha = per_image((own / (own + other)).clamp(max=alpha_max))
     moved = (points + eta * ahead.view_as(points)) * (1 - alpha)
     return (moved + (images + eta * beside.view_as(points)) * alpha).clamp_(0, 1)
 
 
-def _step_back(hunt: NearestHunt, climbers: Climbers, beta: float) -> None:
+def _step_back(state: MinimumNormState, candidates: Climbers, beta: float) -> None:
     """Keep what is misclassified, and go on from nearer to its image."""
-    _, missed = hunt.scan(climbers.rows, climbers.points)
+    _, missed = state.scan(candidates.rows, candidates.points)
     places = missed.nonzero().squeeze(1)
-    climbers.note(hunt, places)
-    images = hunt.images[climbers.rows[places]]
-    climbers.points[places] = images + beta * (climbers.points[places] - images)
+    candidates.note(state, places)
+    images = state.images[candidates.rows[places]]
+    candidates.points[places] = images + beta * (candidates.points[places] - images)
 
 
 def _length(move: Tensor, norm: str) -> Tensor:
@@ -226,18 +234,18 @@ def _greedy(steep: Tensor, room: Tensor, need: Tensor, norm: str) -> Tensor:
     return torch.zeros_like(moves).scatter(1, order, moves).to(need.dtype)
 
 
-def _finish(hunt: NearestHunt, climbers: Climbers) -> None:
-    """Halve the way from the images to each climber's nearest."""
-    climbers = climbers.select(climbers.spans.isfinite().nonzero().squeeze(1))
-    if len(climbers.rows) == 0:
+def _finish(state: MinimumNormState, candidates: Climbers) -> None:
+    """Halve the way from the images to each candidate's nearest."""
+    candidates = candidates.select(candidates.spans.isfinite().nonzero().squeeze(1))
+    if len(candidates.rows) == 0:
         return
-    images, low = hunt.images[climbers.rows], torch.zeros_like(climbers.spans)
-    offset, high = climbers.nearest - images, climbers.spans
+    images, low = state.images[candidates.rows], torch.zeros_like(candidates.spans)
+    offset, high = candidates.nearest - images, candidates.spans
     for _ in range(HALVINGS):
         span = (low + high) / 2
-        if hunt.norm == "linf":
+        if state.norm == "linf":
             move = offset.clamp(-per_image(span), per_image(span))
         else:
-            move = offset * per_image(span / climbers.spans)
-        _, missed = hunt.judge(climbers.rows, (images + move).clamp_(0, 1))
+            move = offset * per_image(span / candidates.spans)
+        _, missed = state.judge(candidates.rows, (images + move).clamp_(0, 1))
         low, high = torch.where(missed, low, span), torch.where(missed, span, high)

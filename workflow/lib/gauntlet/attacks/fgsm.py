@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from gauntlet.attacks._descent import full_climb, survivors_climb
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.balls import ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.norm_balls import ball
+from gauntlet.attacks.base.pgd_loop import full_climb, survivors_climb
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def fgsm(
@@ -20,7 +20,7 @@ def fgsm(
     step: float,
     random_start: bool = False,
     early_stop: bool = True,
-) -> Attempt:
+) -> AttackResult:
     """Take one steepest step, from the image or from a random point of the ball.
 
     Sources: Goodfellow et al. 2015, "Explaining and Harnessing Adversarial Examples"; with
@@ -31,7 +31,7 @@ def fgsm(
     """
     area = ball(images, norm, eps)
     if early_stop:
-        hunt = Hunt(model, images, labels)
-        return survivors_climb(hunt, area, streams, random_start, 1, steps=1, step=step)
+        state = AttackState(model, images, labels)
+        return survivors_climb(state, area, streams, random_start, 1, steps=1, step=step)
     start = area.random_start(streams) if random_start else images
     return full_climb(model, labels, area, start, steps=1, step=step)

@@ -5,11 +5,11 @@ from math import cos, pi
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.attacks._losses import margin
-from gauntlet.balls import balls
-from gauntlet.streams import Streams
-from gauntlet.threat import NORMS, Attempt, per_image
+from gauntlet.attacks.base.losses import margin
+from gauntlet.attacks.base.norm_balls import balls
+from gauntlet.attacks.base.state import MinimumNormState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import NORMS, AttackResult, per_image
 
 DUALS = {"linf": 1, "l2": 2, "l1": float("inf")}
 STEP, LAST_STEP = 1.0, 0.01
@@ -27,7 +27,7 @@ def fmn(
     norm: str,
     steps: int = 100,
     restarts: int = 1,
-) -> Attempt:
+) -> AttackResult:
     """Climb the margin in a ball that shrinks after a success and grows after a failure.
 
     Source: Pintor et al. 2021, "Fast Minimum-norm Adversarial Attacks through Adaptive Norm
@@ -42,44 +42,44 @@ def fmn(
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
     if steps < 1 or restarts < 1:
         raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
-    hunt = NearestHunt(model, images, labels, norm)
+    state = MinimumNormState(model, images, labels, norm)
     start = images
     for restart in range(restarts):
         if restart:
-            reach = hunt.distance().nan_to_num(posinf=1.0)
+            reach = state.distance().nan_to_num(posinf=1.0)
             own = streams.fork("restart", restart)
             start = balls(images, norm, reach.double()).random_start(own)
-        _run(hunt, start, steps)
-    return hunt.attempt()
+        _run(state, start, steps)
+    return state.attempt()
 
 
-def _run(hunt: NearestHunt, examples: Tensor, steps: int) -> None:
-    images, labels = hunt.images, hunt.labels
+def _run(state: MinimumNormState, examples: Tensor, steps: int) -> None:
+    images, labels = state.images, state.labels
     rows = torch.arange(len(images), device=images.device)
-    radius = torch.full_like(hunt.value, torch.inf)
+    radius = torch.full_like(state.value, torch.inf)
     for number in range(steps):
-        gradient, values, missed = hunt.climb(
+        gradient, values, missed = state.climb(
             rows, examples, lambda logits, places: margin(logits, labels[places])
         )
         left = (1 + cos(pi * number / steps)) / 2
         change = LAST_CHANGE + (CHANGE - LAST_CHANGE) * left
-        radius = _next_radius(hunt, examples, gradient, values, missed, radius, change)
+        radius = _next_radius(state, examples, gradient, values, missed, radius, change)
         length = gradient.flatten(1).norm(dim=1).clamp(min=TINY)
         push = gradient * per_image((LAST_STEP + (STEP - LAST_STEP) * left) / length)
-        examples = balls(images, hunt.norm, radius.double()).project(examples + push)
-    hunt.judge(rows, examples)
+        examples = balls(images, state.norm, radius.double()).project(examples + push)
+    state.judge(rows, examples)
 
 
-def _next_radius(hunt, examples, gradient, values, missed, radius, change: float) -> Tensor:
+def _next_radius(state, examples, gradient, values, missed, radius, change: float) -> Tensor:
     """Guess a radius by the linear model until one succeeds; then shrink or grow it.
 
     Guesses alone can come ever closer to a boundary and end on it, in a tie that the label wins.
     """
     rows = torch.arange(len(radius), device=radius.device)
-    slope = torch.linalg.vector_norm(gradient.flatten(1), DUALS[hunt.norm], dim=1)
-    guess = hunt.measure(rows, examples) + values.abs() / slope.clamp(min=TINY) * (1 + change)
-    largest = hunt.images[0].numel()  # no distance in [0, 1] is longer
+    slope = torch.linalg.vector_norm(gradient.flatten(1), DUALS[state.norm], dim=1)
+    guess = state.measure(rows, examples) + values.abs() / slope.clamp(min=TINY) * (1 + change)
+    largest = state.images[0].numel()  # no distance in [0, 1] is longer
     longer = (radius * (1 + change)).nan_to_num(posinf=LEAST)
-    grown = torch.where(hunt.fell, longer, torch.maximum(guess, longer))
-    smaller = torch.minimum(radius * (1 - change), hunt.distance())
+    grown = torch.where(state.success, longer, torch.maximum(guess, longer))
+    smaller = torch.minimum(radius * (1 - change), state.distance())
     return torch.where(missed, smaller, grown).nan_to_num(posinf=largest).clamp(max=largest)

@@ -4,13 +4,13 @@ from functools import partial
 
 from torch import Tensor
 
-from gauntlet.attacks._ensemble import Member, in_turn
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
+from gauntlet.attacks.base.ensemble import Member, in_turn
 from gauntlet.attacks.square import square
-from gauntlet.lens import look
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.core.batched_model import as_batched
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 QUICK, MIDDLE, LONG = 10, 100, 200  # steps
 NEAR = 3  # targets
@@ -26,7 +26,7 @@ def gauntlet(
     norm: str,
     eps: float,
     queries: int = 1000,
-) -> Attempt:
+) -> AttackResult:
     """Run the attacks that felled most per second, each on the survivors of those before.
 
     Ten steps of Auto-PGD on the margin fell what is easy; then come a hundred on cross-entropy, two
@@ -39,12 +39,12 @@ def gauntlet(
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
-    lens = look(model)
-    return in_turn(lens, images, labels, streams, _members(norm, eps, queries), norm, eps)
+    batched = as_batched(model)
+    return in_turn(batched, images, labels, streams, _members(norm, eps, queries), norm, eps)
 
 
 def members(settings: dict) -> tuple[str, ...]:
-    """Name the members in the order of `Attempt.felled_by`."""
+    """Name the members in the order of `AttackResult.success_by`."""
     return MEMBERS
 
 

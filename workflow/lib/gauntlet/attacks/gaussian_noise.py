@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from gauntlet.attacks._descent import full_strength
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import ce
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.losses import ce
+from gauntlet.attacks.base.pgd_loop import full_strength
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def gaussian_noise(
@@ -18,7 +18,7 @@ def gaussian_noise(
     sigma: float,
     draws: int,
     early_stop: bool = True,
-) -> Attempt:
+) -> AttackResult:
     """Add N(0, sigma^2) to every pixel, cut to [0, 1], and keep the worst of some draws.
 
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `sigma` in the images' unit.
@@ -30,15 +30,15 @@ def gaussian_noise(
         raise ValueError(f"sigma is {sigma} (0 or more) and draws is {draws} (1 or more)")
     if not early_stop:
         return full_strength(_noisy(images, streams.fork("draw", 0), sigma), 0)
-    hunt = Hunt(model, images, labels)
+    state = AttackState(model, images, labels)
     for draw in range(draws):
-        rows = hunt.standing()
+        rows = state.active()
         if len(rows) == 0:
             break
         truth = labels[rows]
         noisy = _noisy(images[rows], streams.select(rows).fork("draw", draw), sigma)
-        hunt.judge(rows, noisy, lambda logits, places, truth=truth: ce(logits, truth[places]))
-    return hunt.attempt()
+        state.judge(rows, noisy, lambda logits, places, truth=truth: ce(logits, truth[places]))
+    return state.attempt()
 
 
 def _noisy(images: Tensor, streams: Streams, sigma: float) -> Tensor:

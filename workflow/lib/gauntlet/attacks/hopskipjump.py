@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import NearestHunt
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt, per_image
+from gauntlet.attacks.base.state import MinimumNormState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult, per_image
 
 EXPONENTS = {"l2": 1.5, "linf": 2.0}  # of 1 / pixels: the paper's precision of the boundary
 PRECISION = 1e-3  # of the boundary, at worst: images of few pixels would else get none
@@ -30,7 +30,7 @@ def hopskipjump(
     init_evals: int = 100,
     max_evals: int = 10_000,
     tries: int = 100,
-) -> Attempt:
+) -> AttackResult:
     """Find a near misclassified point by steps along the boundary's normal, estimated by votes.
 
     Source: Chen et al. 2020, "HopSkipJumpAttack: A Query-Efficient Decision-Based Attack". Shapes:
@@ -49,48 +49,48 @@ def hopskipjump(
             f"steps is {steps}, init_evals is {init_evals}, max_evals is {max_evals} and tries is "
             f"{tries}; all must be 1 or more"
         )
-    hunt = NearestHunt(model, images, labels, norm)
-    rows = _started(hunt, streams.fork("start"), tries)
+    state = MinimumNormState(model, images, labels, norm)
+    rows = _started(state, streams.fork("start"), tries)
     if len(rows):
-        points = hunt.best[rows]
-        reach, points = hunt.measure(rows, points), _to_boundary(hunt, rows, points)
+        points = state.best[rows]
+        reach, points = state.measure(rows, points), _to_boundary(state, rows, points)
         for number in range(1, steps + 1):
             radius = _radius(points, reach, number)
             own = streams.select(rows).fork("step", number)
             evals = min(int(init_evals * math.sqrt(number)), max_evals)
-            normal = _normal(hunt, rows, points, radius, own, evals)
-            points = _jump(hunt, rows, points, normal, number)
-            reach, points = hunt.measure(rows, points), _to_boundary(hunt, rows, points)
-    return hunt.attempt()
+            normal = _normal(state, rows, points, radius, own, evals)
+            points = _jump(state, rows, points, normal, number)
+            reach, points = state.measure(rows, points), _to_boundary(state, rows, points)
+    return state.attempt()
 
 
-def _started(hunt: NearestHunt, streams: Streams, tries: int) -> Tensor:
+def _started(state: MinimumNormState, streams: Streams, tries: int) -> Tensor:
     """Find a misclassified point for every image, and give the rows [M] that have to walk."""
-    hunt.judge(hunt.standing(), hunt.images)
-    right = hunt.standing()
-    channels, height, width = hunt.images.shape[1:]
+    state.judge(state.active(), state.images)
+    right = state.active()
+    channels, height, width = state.images.shape[1:]
     for number in range(tries):
-        rows = hunt.standing()
+        rows = state.active()
         if len(rows) == 0:
             break
         block = 2 ** (number % COARSE)
         shape = (channels, -(-height // block), -(-width // block))
         noise = streams.select(rows).fork(number).uniform(*shape, device=rows.device)
         noise = noise.repeat_interleave(block, 2).repeat_interleave(block, 3)
-        hunt.judge(rows, noise[:, :, :height, :width].contiguous())
-    return right[hunt.fell[right]]
+        state.judge(rows, noise[:, :, :height, :width].contiguous())
+    return right[state.success[right]]
 
 
-def _to_boundary(hunt: NearestHunt, rows: Tensor, points: Tensor) -> Tensor:
+def _to_boundary(state: MinimumNormState, rows: Tensor, points: Tensor) -> Tensor:
     """Go from misclassified points towards their images, as far as they stay misclassified."""
-    images, pixels = hunt.images[rows], points[0].numel()
-    precision = min(PRECISION, pixels ** -EXPONENTS[hunt.norm])
-    reach, low = hunt.measure(rows, points), torch.zeros_like(points[:, 0, 0, 0])
+    images, pixels = state.images[rows], points[0].numel()
+    precision = min(PRECISION, pixels ** -EXPONENTS[state.norm])
+    reach, low = state.measure(rows, points), torch.zeros_like(points[:, 0, 0, 0])
     high, nearest = torch.ones_like(low), points
     for _ in range(min(math.ceil(-math.log2(precision)), HALVINGS)):
         share = (low + high) / 2
-        closer = _between(images, points, share, reach, hunt.norm)
-        _, missed = hunt.judge(rows, closer)
+        closer = _between(images, points, share, reach, state.norm)
+        _, missed = state.judge(rows, closer)
         nearest = torch.where(per_image(missed), closer, nearest)
         low, high = torch.where(missed, low, share), torch.where(missed, share, high)
     return nearest
@@ -113,23 +113,25 @@ def _radius(points: Tensor, reach: Tensor, number: int) -> Tensor:
     return (reach / pixels).clamp(min=RESOLVED * math.sqrt(pixels))
 
 
-def _normal(hunt: NearestHunt, rows, points, radius: Tensor, streams: Streams, evals) -> Tensor:
+def _normal(
+    state: MinimumNormState, rows, points, radius: Tensor, streams: Streams, evals
+) -> Tensor:
     """Estimate the direction [M, C, H, W] into the other classes, of length 1 in the norm."""
     block = min(evals, max(ELEMENTS // points[0].numel(), 1))
     together = max(ELEMENTS // (block * points[0].numel()), 1)
     parts = []
     for places in torch.arange(len(rows), device=rows.device).split(together):
         own = (rows[places], points[places], radius[places], streams.select(places))
-        parts.append(_votes(hunt, *own, evals, block))
+        parts.append(_votes(state, *own, evals, block))
     direction = torch.cat(parts)
-    if hunt.norm == "linf":
+    if state.norm == "linf":
         return direction.sign()
     return direction / per_image(_length(direction, 1))
 
 
-def _votes(hunt: NearestHunt, rows, points, radius, streams: Streams, evals, block) -> Tensor:
+def _votes(state: MinimumNormState, rows, points, radius, streams: Streams, evals, block) -> Tensor:
     """Sum sampled directions, each with the sign of its vote less the mean vote."""
-    table = _table(hunt.norm).to(points.device)
+    table = _table(state.norm).to(points.device)
     signed, plain, total = torch.zeros_like(points), torch.zeros_like(points), 0
     for first in range(0, evals, block):
         count = min(block, evals - first)
@@ -137,7 +139,7 @@ def _votes(hunt: NearestHunt, rows, points, radius, streams: Streams, evals, blo
         moved = points[:, None] + radius.view(-1, 1, 1, 1, 1) * noise
         moved = moved.clamp_(0, 1)
         noise = (moved - points[:, None]) / radius.view(-1, 1, 1, 1, 1)
-        _, missed = hunt.judge(rows.repeat_interleave(count), moved.flatten(0, 1))
+        _, missed = state.judge(rows.repeat_interleave(count), moved.flatten(0, 1))
         votes = missed.view(-1, count) * 2.0 - 1
         signed += (noise * votes[..., None, None, None]).sum(1)
         plain, total = plain + noise.sum(1), total + votes.sum(1)
@@ -165,13 +167,13 @@ def _length(values: Tensor, start: int) -> Tensor:
     return values.flatten(start).norm(dim=start).clamp(min=torch.finfo(values.dtype).tiny)
 
 
-def _jump(hunt: NearestHunt, rows, points: Tensor, normal: Tensor, number: int) -> Tensor:
+def _jump(state: MinimumNormState, rows, points: Tensor, normal: Tensor, number: int) -> Tensor:
     """Step along the normal, by half as much until the other side is met."""
-    length = hunt.measure(rows, points) / math.sqrt(number)
+    length = state.measure(rows, points) / math.sqrt(number)
     reached, left = points.clone(), torch.arange(len(rows), device=rows.device)
     for _ in range(HALVINGS):
         ahead = (points[left] + per_image(length[left]) * normal[left]).clamp_(0, 1)
-        _, missed = hunt.judge(rows[left], ahead)
+        _, missed = state.judge(rows[left], ahead)
         reached[left[missed]] = ahead[missed]
         left, length = left[~missed], length / 2
         if len(left) == 0:

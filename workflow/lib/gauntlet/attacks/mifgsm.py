@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from gauntlet.attacks._descent import survivors_climb
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.balls import ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.norm_balls import ball
+from gauntlet.attacks.base.pgd_loop import survivors_climb
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def mifgsm(
@@ -20,7 +20,7 @@ def mifgsm(
     step: float,
     steps: int = 10,
     momentum: float = 1.0,
-) -> Attempt:
+) -> AttackResult:
     """Climb the cross-entropy along a memory of gradients, from the image itself.
 
     Source: Dong et al. 2018, "Boosting Adversarial Attacks with Momentum". Shapes: images
@@ -31,5 +31,7 @@ def mifgsm(
     """
     if steps < 1 or not momentum >= 0:
         raise ValueError(f"steps is {steps} (1 or more) and momentum is {momentum} (0 or more)")
-    hunt, area = Hunt(model, images, labels), ball(images, norm, eps)
-    return survivors_climb(hunt, area, streams, False, 1, steps=steps, step=step, momentum=momentum)
+    state, area = AttackState(model, images, labels), ball(images, norm, eps)
+    return survivors_climb(
+        state, area, streams, False, 1, steps=steps, step=step, momentum=momentum
+    )

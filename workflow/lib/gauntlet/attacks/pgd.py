@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from gauntlet.attacks._descent import full_climb, survivors_climb
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import LOSSES
-from gauntlet.balls import ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.losses import LOSSES
+from gauntlet.attacks.base.norm_balls import ball
+from gauntlet.attacks.base.pgd_loop import full_climb, survivors_climb
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def pgd(
@@ -24,7 +24,7 @@ def pgd(
     random_start: bool = True,
     loss: str = "ce",
     early_stop: bool = True,
-) -> Attempt:
+) -> AttackResult:
     """Climb a loss (ce, margin or dlr) by steps of fixed length inside the ball of radius eps.
 
     Source: Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks".
@@ -42,7 +42,7 @@ def pgd(
         assert restarts == 1, "a climb of full length has one start"
         start = area.random_start(streams) if random_start else images
         return full_climb(model, labels, area, start, steps=steps, step=step, loss=climbed)
-    hunt = Hunt(model, images, labels)
+    state = AttackState(model, images, labels)
     return survivors_climb(
-        hunt, area, streams, random_start, restarts, steps=steps, step=step, loss=climbed
+        state, area, streams, random_start, restarts, steps=steps, step=step, loss=climbed
     )

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import ce
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.losses import ce
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 
 def spatial(
@@ -19,7 +19,7 @@ def spatial(
     rotation: float = 30.0,
     shift: float = 0.1,
     grid: tuple[int, int, int] = (31, 5, 5),
-) -> Attempt:
+) -> AttackResult:
     """Turn and shift the image, and keep the worst point of a grid.
 
     Source: Engstrom et al. 2019, "Exploring the Landscape of Spatial Robustness". Shapes: images
@@ -34,16 +34,21 @@ def spatial(
             f"rotation is {rotation} (0 or more), shift is {shift} (0 to below 1) and grid is "
             f"{list(grid)} (counts of 1 or more)"
         )
-    hunt, poses = Hunt(model, images, labels), _poses(rotation, shift, grid).to(images.device)
+    state, poses = (
+        AttackState(model, images, labels),
+        _poses(rotation, shift, grid).to(images.device),
+    )
     done = 0
-    while done < len(poses) and len(rows := hunt.standing()):
-        some = poses[done : done + max(1, hunt.lens.batch // len(rows))]
-        climbers = rows.repeat(len(some))
-        turned = _moved(images[climbers], some.repeat_interleave(len(rows), 0))
-        truth = labels[climbers]
-        hunt.judge(climbers, turned, lambda logits, places, truth=truth: ce(logits, truth[places]))
+    while done < len(poses) and len(rows := state.active()):
+        some = poses[done : done + max(1, state.batched.batch // len(rows))]
+        candidates = rows.repeat(len(some))
+        turned = _moved(images[candidates], some.repeat_interleave(len(rows), 0))
+        truth = labels[candidates]
+        state.judge(
+            candidates, turned, lambda logits, places, truth=truth: ce(logits, truth[places])
+        )
         done += len(some)
-    return hunt.attempt()
+    return state.attempt()
 
 
 def _poses(rotation: float, shift: float, grid: tuple[int, int, int]) -> Tensor:

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import margin
-from gauntlet.balls import Ball, ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt
+from gauntlet.attacks.base.losses import margin
+from gauntlet.attacks.base.norm_balls import Ball, ball
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult
 
 NORMS = ("linf", "l2")
 MEMORY, SPREAD, TINY = 0.9, 0.999, 1e-8  # of Adam: both means' shares of the past, and its epsilon
@@ -27,7 +27,7 @@ def spsa(
     samples: int = 128,
     delta: float = 0.01,
     learning_rate: float = 0.01,
-) -> Attempt:
+) -> AttackResult:
     """Climb the margin by Adam with gradients estimated from pairs of points on opposite sides.
 
     Source: Uesato et al. 2018, "Adversarial Risk and the Dangers of Evaluating Against Weak
@@ -46,47 +46,53 @@ def spsa(
         raise ValueError(f"steps is {steps} (1 or more), samples is {samples} (even, 2 or more)")
     if not (delta > 0 and learning_rate > 0):
         raise ValueError(f"delta is {delta} and learning_rate is {learning_rate}; must be above 0")
-    area, hunt = ball(images, norm, eps), Hunt(model, images, labels)
-    _climb(hunt, area, streams, steps, samples // 2, delta, learning_rate)
-    return hunt.attempt()
+    area, state = ball(images, norm, eps), AttackState(model, images, labels)
+    _climb(state, area, streams, steps, samples // 2, delta, learning_rate)
+    return state.attempt()
 
 
-def _climb(hunt: Hunt, area: Ball, streams: Streams, steps, pairs, delta, rate: float) -> None:
-    rows, points = torch.arange(len(hunt.images), device=hunt.images.device), area.images
+def _climb(
+    state: AttackState, area: Ball, streams: Streams, steps, pairs, delta, rate: float
+) -> None:
+    rows, points = torch.arange(len(state.images), device=state.images.device), area.images
     mean, square = torch.zeros_like(points), torch.zeros_like(points)
     for number in range(1, steps + 1):
-        _ask(hunt, rows, points)
-        kept = _standing(hunt, rows, area, streams, points, mean, square)
+        _ask(state, rows, points)
+        kept = _active(state, rows, area, streams, points, mean, square)
         rows, area, streams, points, mean, square = kept
         if len(rows) == 0:
             return
-        gradient = _estimate(hunt, area, rows, points, streams.fork("step", number), pairs, delta)
+        gradient = _estimate(state, area, rows, points, streams.fork("step", number), pairs, delta)
         mean = MEMORY * mean + (1 - MEMORY) * gradient
         square = SPREAD * square + (1 - SPREAD) * gradient.square()
         size = (square / (1 - SPREAD**number)).sqrt() + TINY
         points = area.project(points + rate * mean / (1 - MEMORY**number) / size)
-        kept = _standing(hunt, rows, area, streams, points, mean, square)
+        kept = _active(state, rows, area, streams, points, mean, square)
         rows, area, streams, points, mean, square = kept
         if len(rows) == 0:
             return
-    _ask(hunt, rows, points)
+    _ask(state, rows, points)
 
 
-def _standing(hunt: Hunt, rows: Tensor, area: Ball, streams: Streams, *state: Tensor) -> tuple:
+def _active(
+    state: AttackState, rows: Tensor, area: Ball, streams: Streams, *tensors: Tensor
+) -> tuple:
     """Keep what belongs to images that have not fallen."""
-    stay = (~hunt.fell[rows]).nonzero().squeeze(1)
+    stay = (~state.success[rows]).nonzero().squeeze(1)
     if len(stay) == len(rows):
-        return rows, area, streams, *state
+        return rows, area, streams, *tensors
     return rows[stay], area.select(stay), streams.select(stay), *(part[stay] for part in state)
 
 
-def _ask(hunt: Hunt, rows: Tensor, points: Tensor) -> Tensor:
-    labels = hunt.labels[rows]
-    logits, _ = hunt.judge(rows, points, lambda seen, places: margin(seen, labels[places]))
+def _ask(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
+    labels = state.labels[rows]
+    logits, _ = state.judge(rows, points, lambda seen, places: margin(seen, labels[places]))
     return margin(logits, labels)
 
 
-def _estimate(hunt: Hunt, area: Ball, rows, points, streams: Streams, pairs, delta) -> Tensor:
+def _estimate(
+    state: AttackState, area: Ball, rows, points, streams: Streams, pairs, delta
+) -> Tensor:
     """Estimate the margin's gradient [M, C, H, W], for as many images together as fit."""
     together = max(ELEMENTS // (2 * pairs * points[0].numel()), 1)
     parts = []
@@ -95,7 +101,7 @@ def _estimate(hunt: Hunt, area: Ball, rows, points, streams: Streams, pairs, del
         ends = (points[places, None, None] + delta * torch.stack([signs, -signs], 1)).flatten(0, 2)
         owners = places.repeat_interleave(2 * pairs)
         inside = area.select(owners).project(ends)
-        values = _ask(hunt, rows[owners], inside).view(len(places), 2, pairs)
+        values = _ask(state, rows[owners], inside).view(len(places), 2, pairs)
         slopes = (values[:, 0] - values[:, 1]) / (2 * delta)
         parts.append((slopes[..., None, None, None] * signs).mean(1))
     return torch.cat(parts)

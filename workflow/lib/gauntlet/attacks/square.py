@@ -5,11 +5,11 @@ from bisect import bisect_left
 import torch
 from torch import Tensor
 
-from gauntlet.attacks._hunt import Hunt
-from gauntlet.attacks._losses import margin
-from gauntlet.balls import L2Ball, LinfBall, ball
-from gauntlet.streams import Streams
-from gauntlet.threat import Attempt, per_image
+from gauntlet.attacks.base.losses import margin
+from gauntlet.attacks.base.norm_balls import L2Ball, LinfBall, ball
+from gauntlet.attacks.base.state import AttackState
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import AttackResult, per_image
 
 SCALE = 10_000  # queries of the schedule whose marks these are; after each, the patch is halved
 MARKS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -30,7 +30,7 @@ def square(
     queries: int = 5000,
     p_init: float = 0.8,
     restarts: int = 1,
-) -> Attempt:
+) -> AttackResult:
     """Change one random square patch a query, and keep the change if it raises the margin.
 
     Source: Andriushchenko et al. 2020, "Square Attack: a query-efficient black-box adversarial
@@ -49,23 +49,25 @@ def square(
     if min(queries, restarts) < 1 or not 0 < p_init <= 1:
         said = f"queries is {queries}, restarts is {restarts} and p_init is {p_init}"
         raise ValueError(f"{said}; 1 or more, 1 or more, and above 0 and at most 1 are allowed")
-    area, hunt = ball(images, norm, eps), Hunt(model, images, labels)
+    area, state = ball(images, norm, eps), AttackState(model, images, labels)
     for restart in range(restarts):
-        rows = hunt.standing()
+        rows = state.active()
         if len(rows) == 0:
             break
         own = streams.select(rows).fork("restart", restart)
         patches = PATCHES[norm](area.select(rows), own.fork("start"))
-        _search(hunt, rows, patches, _Draws(own, patches.numbers), queries, p_init)
-    return hunt.attempt()
+        _search(state, rows, patches, _Draws(own, patches.numbers), queries, p_init)
+    return state.attempt()
 
 
-def _search(hunt: Hunt, rows: Tensor, patches, draws: "_Draws", queries: int, p_init) -> None:
-    values = _ask(hunt, rows, patches.proposed(torch.arange(len(rows))))
+def _search(
+    state: AttackState, rows: Tensor, patches, draws: "_Draws", queries: int, p_init
+) -> None:
+    values = _ask(state, rows, patches.proposed(torch.arange(len(rows))))
     for number in range(1, queries):
-        fell = hunt.fell[rows]
-        if bool(fell.any()):
-            stay = (~fell).nonzero().squeeze(1)
+        success = state.success[rows]
+        if bool(success.any()):
+            stay = (~success).nonzero().squeeze(1)
             rows, values = rows[stay], values[stay]
             patches.keep(stay)
             draws.keep(stay)
@@ -74,15 +76,15 @@ def _search(hunt: Hunt, rows: Tensor, patches, draws: "_Draws", queries: int, p_
         changed = patches.propose(draws.of(number), _share(p_init, number, queries))
         better = torch.zeros_like(rows, dtype=torch.bool)
         if len(changed):
-            new = _ask(hunt, rows[changed], patches.proposed(changed))
+            new = _ask(state, rows[changed], patches.proposed(changed))
             better[changed] = new > values[changed]
             values[changed] = torch.maximum(values[changed], new)
         patches.settle(better)
 
 
-def _ask(hunt: Hunt, rows: Tensor, points: Tensor) -> Tensor:
-    labels = hunt.labels[rows]
-    logits, _ = hunt.scan(rows, points, lambda seen, places: margin(seen, labels[places]))
+def _ask(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
+    labels = state.labels[rows]
+    logits, _ = state.scan(rows, points, lambda seen, places: margin(seen, labels[places]))
     return margin(logits, labels)
 
 

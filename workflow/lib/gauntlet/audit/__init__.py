@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from gauntlet.audit._finding import FAIL, PASS, WARN, Finding
 from gauntlet.audit._subject import Subject
-from gauntlet.plugins import load
+from gauntlet.core.plugins import load
 
 
 def audit(subject: Subject, checks: Iterable[str]) -> Iterator[Finding]:

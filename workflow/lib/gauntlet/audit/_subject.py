@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.apgd import apgd
+from gauntlet.attacks.base.bpda import StraightThrough
 from gauntlet.attacks.fgsm import fgsm
 from gauntlet.attacks.gaussian_noise import gaussian_noise
 from gauntlet.attacks.pgd import pgd
 from gauntlet.attacks.square import square
-from gauntlet.collapse import find_collapse
-from gauntlet.ledger import outputs_note
-from gauntlet.lens import Lens
-from gauntlet.seeding import fixed_draws
-from gauntlet.streams import Streams
-from gauntlet.surrogate import StraightThrough
-from gauntlet.threat import admissible, per_image
+from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.rng import fixed_draws
+from gauntlet.core.scoring import outputs_note
+from gauntlet.core.threat_models import admissible, per_image
+from gauntlet.training.catastrophic_overfitting import find_collapse
 
 ATTACKS = {"fgsm": fgsm, "pgd": pgd, "apgd": apgd, "square": square, "noise": gaussian_noise}
 BUDGET = {"steps": 40, "queries": 500, "samples": 10}
@@ -32,7 +32,7 @@ MOST_GAP = 1e30
 class Outcome:
     """What one attack did to the audited images: who fell, bool [N], and its examples."""
 
-    fell: Tensor
+    success: Tensor
     images: Tensor
 
 
@@ -53,8 +53,8 @@ class Subject:
 
     `norm` and `eps` are the threat model; `budget` how much the attacks may cost (keys of BUDGET).
     `test` and `train` are the parts' whole images and labels; `history` the training's rows by
-    epoch, `points` the attacks that were run on the test part (`gauntlet.points.Point`), and
-    `certificates` what is proven. All but the first line may be empty.
+    epoch, `points` the attacks that were run on the test part
+    (`AttackLedger`), and `certificates` what is proven. All but the first line may be empty.
     """
 
     model: Callable
@@ -75,14 +75,14 @@ class Subject:
     certificates: Sequence[Certified] = ()
     _made: dict = field(default_factory=dict)
 
-    def lens(self, view: str = PLAIN) -> Lens:
+    def batched(self, view: str = PLAIN) -> BatchedModel:
         """Give the model as attacks see it: plain, or by a way around what hides gradients."""
         if view == STRAIGHT:
-            return Lens(self._straight, self.batch)
+            return BatchedModel(self._straight, self.batch)
         if view == RESCALED:
-            return Lens(lambda images: self.model(images) * self.rescaling, self.batch)
+            return BatchedModel(lambda images: self.model(images) * self.rescaling, self.batch)
         samples = self.budget["samples"] if view == AVERAGED else 1
-        return Lens(self.model, self.batch, samples=samples)
+        return BatchedModel(self.model, self.batch, samples=samples)
 
     @cached_property
     def _straight(self) -> StraightThrough:
@@ -92,7 +92,7 @@ class Subject:
     def logits(self) -> Tensor:
         """Give the clean logits [N, K], of one pass."""
         with self.steady("clean"):
-            return self.lens()(self.images)
+            return self.batched()(self.images)
 
     @property
     def right(self) -> Tensor:
@@ -124,7 +124,7 @@ class Subject:
     @cached_property
     def note(self) -> str:
         """Say what the outputs are if they are no logits."""
-        return outputs_note(self.lens(), self.images)
+        return outputs_note(self.batched(), self.images)
 
     @property
     def collapse(self) -> str | None:
@@ -139,28 +139,30 @@ class Subject:
         An image counts as fallen if float32 says, on the model itself, that its example is
         misclassified and admissible.
         """
-        rows = self.standing(*after).nonzero().squeeze(1)
+        rows = self.active(*after).nonzero().squeeze(1)
         key = (kind, view, tuple(rows.tolist()), repr(sorted(settings.items())))
         if key not in self._made:
             self._made[key] = self._attacked(kind, view, rows, settings)
         return self._made[key]
 
     def _attacked(self, kind: str, view: str, rows: Tensor, settings: dict) -> Outcome:
-        fell, found = torch.zeros_like(self.right), self.images.clone()
+        success, found = torch.zeros_like(self.right), self.images.clone()
         if len(rows):
             images, labels = self.images[rows], self.labels[rows]
             streams = Streams.of_images(self.seed, self.index[rows.cpu()], "audit", kind, view)
             with self.steady(kind, view):
-                made = ATTACKS[kind](self.lens(view), images, labels, streams=streams, **settings)
+                made = ATTACKS[kind](
+                    self.batched(view), images, labels, streams=streams, **settings
+                )
             found[rows] = made.images
-            fell[rows] = self.judged(made.images, rows, settings)
-        return Outcome(fell, found)
+            success[rows] = self.judged(made.images, rows, settings)
+        return Outcome(success, found)
 
     def judged(self, examples: Tensor, rows: Tensor, settings: dict) -> Tensor:
         """Tell which examples of some rows are admissible and misclassified by the model: [M]."""
         norm, eps = settings.get("norm", "none"), settings.get("eps", 0.0)
         with self.steady("judge"):
-            missed = self.lens()(examples).argmax(1) != self.labels[rows]
+            missed = self.batched()(examples).argmax(1) != self.labels[rows]
         return missed & admissible(examples, self.images[rows], norm, eps)
 
     def pgd(self, view: str = PLAIN, after: Sequence[Outcome] = (), **change) -> Outcome:
@@ -180,16 +182,16 @@ class Subject:
         loss = {"norm": self.norm, "eps": self.eps, "steps": self.budget["steps"], "loss": "margin"}
         return self.attack("apgd", after=[self.pgd()], **loss)
 
-    def standing(self, *outcomes: Outcome) -> Tensor:
+    def active(self, *outcomes: Outcome) -> Tensor:
         """Tell who is right and fell to none of the outcomes: bool [N]."""
         kept = self.right.clone()
         for outcome in outcomes:
-            kept &= ~outcome.fell
+            kept &= ~outcome.success
         return kept
 
     def accuracy(self, *outcomes: Outcome) -> float:
         """Give the accuracy that is left after some outcomes, worst case per image."""
-        return share(self.standing(*outcomes))
+        return share(self.active(*outcomes))
 
     def cross_entropy_gradient(self, images: Tensor, view: str = PLAIN) -> Tensor:
         """Give the gradient [N, C, H, W] of the cross-entropy at images."""
@@ -208,7 +210,7 @@ class Subject:
 
     def _gradient(self, images: Tensor, view: str, objective: Callable) -> Tensor:
         with self.steady("gradient"):
-            return self.lens(view).gradient(images, objective)[0]
+            return self.batched(view).gradient(images, objective)[0]
 
     def nearby(self, purpose: str, length: float, sign: bool = False) -> Tensor:
         """Draw a change [N, C, H, W] in or on the ball of radius `length` around 0."""

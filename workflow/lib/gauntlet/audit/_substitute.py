@@ -6,14 +6,14 @@ from torch.nn.functional import cross_entropy
 
 from gauntlet.attacks.pgd import pgd
 from gauntlet.audit._subject import Subject
-from gauntlet.lens import Lens
-from gauntlet.seeding import generator
-from gauntlet.streams import Streams
+from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.rng import generator
 
 MOST, EPOCHS, BATCH, HIDDEN, RATE = 2000, 30, 64, 128, 0.003
 
 
-def substitute(subject: Subject) -> Lens:
+def substitute(subject: Subject) -> BatchedModel:
     """Train a small network on the answers of the subject's model to training images.
 
     Without a training part it learns from the audited images and noisy copies of them.
@@ -21,7 +21,7 @@ def substitute(subject: Subject) -> Lens:
     stream = generator(subject.seed, "audit substitute")
     images = _images(subject, stream)
     with subject.steady("substitute"):
-        answers = subject.lens()(images).argmax(1)
+        answers = subject.batched()(images).argmax(1)
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=stream)))
         network = nn.Sequential(
             nn.Flatten(),
@@ -37,10 +37,10 @@ def substitute(subject: Subject) -> Lens:
             with torch.enable_grad():
                 cross_entropy(network(images[rows]), answers[rows]).backward()
             optimizer.step()
-    return Lens(network.requires_grad_(False), subject.batch)
+    return BatchedModel(network.requires_grad_(False), subject.batch)
 
 
-def craft_on(twin: Lens, subject: Subject, rows: Tensor) -> Tensor:
+def craft_on(twin: BatchedModel, subject: Subject, rows: Tensor) -> Tensor:
     """Attack a stand-in with PGD of full strength on some of the subject's images: [M, C, H, W]."""
     images, labels = subject.images[rows], subject.labels[rows]
     streams = Streams.of_images(subject.seed, subject.index[rows.cpu()], "audit", "substitute")

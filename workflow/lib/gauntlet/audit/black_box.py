@@ -20,7 +20,7 @@ def black_box(subject: Subject) -> Finding:
     do.
     """
     transferred = _transferred(subject)
-    extra = share(transferred.fell & subject.standing(subject.pgd(), subject.scale_free))
+    extra = share(transferred.success & subject.active(subject.pgd(), subject.scale_free))
     lead = subject.accuracy(subject.pgd()) - subject.accuracy(transferred)
     ledgers = _ledger_lead(subject)
     verdict = graded(max(extra, lead, ledgers or 0.0), WARN_AT, FAIL_AT)
@@ -46,22 +46,24 @@ def black_box(subject: Subject) -> Finding:
 def _transferred(subject: Subject) -> Outcome:
     """Attack the substitute with full strength, and show the examples to the model."""
     rows = subject.right.nonzero().squeeze(1)
-    fell, found = subject.right & False, subject.images.clone()
+    success, found = subject.right & False, subject.images.clone()
     if len(rows):
         found[rows] = craft_on(substitute(subject), subject, rows)
-        fell[rows] = subject.judged(found[rows], rows, {"norm": subject.norm, "eps": subject.eps})
-    return Outcome(fell, found)
+        success[rows] = subject.judged(
+            found[rows], rows, {"norm": subject.norm, "eps": subject.eps}
+        )
+    return Outcome(success, found)
 
 
 def _ledger_lead(subject: Subject) -> float | None:
     """Give by how much more a transferred attack fells than its white-box self, at most."""
     own = {
-        (point.attack, point.norm, point.eps): point.fell.mean()
+        (point.attack, point.norm, point.eps): point.success.mean()
         for point in subject.points
         if point.access == "white-box"
     }
     leads = [
-        float(point.fell.mean() - own[point.attack, point.norm, point.eps])
+        float(point.success.mean() - own[point.attack, point.norm, point.eps])
         for point in subject.points
         if point.access == "transfer" and (point.attack, point.norm, point.eps) in own
     ]

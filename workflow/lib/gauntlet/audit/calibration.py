@@ -19,7 +19,7 @@ def calibration(subject: Subject) -> Finding:
     """
     outcome = subject.pgd()
     with subject.steady("calibration"):
-        hostile = subject.lens()(outcome.images)
+        hostile = subject.batched()(outcome.images)
     errors = [
         expected_error(logits, subject.labels, subject.note) for logits in (subject.logits, hostile)
     ]

@@ -4,7 +4,7 @@ import numpy as np
 
 from gauntlet.audit._finding import FAIL, PASS, Finding, skipped
 from gauntlet.audit._subject import Certified, Subject
-from gauntlet.points import DISTANCES, WHITE_BOX, Point
+from gauntlet.evaluation.attack_ledger import DISTANCES, WHITE_BOX, AttackLedger
 
 
 def certificates(subject: Subject) -> Finding:
@@ -30,7 +30,7 @@ def certificates(subject: Subject) -> Finding:
     )
 
 
-def _broken(certificate: Certified, point: Point) -> list[int]:
+def _broken(certificate: Certified, point: AttackLedger) -> list[int]:
     """List the certified images that are wrong when clean, or whose example lies within eps."""
     places = certificate.index[certificate.holds].cpu().numpy()
     wrong = ~point.clean

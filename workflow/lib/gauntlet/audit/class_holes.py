@@ -20,8 +20,8 @@ def class_holes(subject: Subject) -> Finding:
     """
     images, labels = subject.test if subject.test is not None else (subject.images, subject.labels)
     with subject.steady("classes"):
-        clean = subject.lens()(images).argmax(1) == labels
-    robust = subject.standing(subject.pgd())
+        clean = subject.batched()(images).argmax(1) == labels
+    robust = subject.active(subject.pgd())
     holes = {
         "clean": _holes(clean, labels, CLEAN_HOLE),
         "robust": _holes(robust, subject.labels, ROBUST_HOLE),

@@ -56,7 +56,7 @@ def _slopes(subject: Subject, view: str) -> tuple[Tensor, Tensor]:
         ends = []
         for side in (1, -1):
             with subject.steady("ends"):
-                ends.append(margin(subject.lens()(base + side * move), subject.labels))
+                ends.append(margin(subject.batched()(base + side * move), subject.labels))
         told.append((slope * move).flatten(1).sum(1))
         real.append((ends[0] - ends[1]) / 2)
     keep = subject.right

@@ -15,7 +15,7 @@ def randomness(subject: Subject) -> Finding:
     that draw random numbers (noise of 0.15; a random size).
     """
     with subject.steady("twice"):
-        first, second = subject.lens()(subject.images), subject.lens()(subject.images)
+        first, second = subject.batched()(subject.images), subject.batched()(subject.images)
     largest = float((first - second).abs().max())
     if largest == 0:
         meaning = "The model answers the same each time."

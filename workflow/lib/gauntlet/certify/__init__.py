@@ -10,9 +10,9 @@ import sys
 from torch import Tensor
 
 from gauntlet.certify._certificate import Certificate
-from gauntlet.errors import GauntletError
-from gauntlet.plugins import load
-from gauntlet.streams import Streams
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.plugins import load
 
 
 def certify(model, images: Tensor, labels: Tensor, point: dict, streams: Streams) -> Certificate:

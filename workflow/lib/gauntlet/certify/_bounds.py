@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gauntlet.certify._ball import DUAL, WIDER, Region
 from gauntlet.certify._local import is_local, least_at
 from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Input, MaxPool, Sum
+from gauntlet.certify._region import DUAL, WIDER, Region
 from gauntlet.certify._relaxed import Lines, Windows, pool_windows, relu_lines, undecided
 
 Interval = tuple[Tensor, Tensor]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from gauntlet.certify._ball import Region
 from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Convolution, Input, MaxPool, Scale, Sum
+from gauntlet.certify._region import Region
 from gauntlet.certify._relaxed import Lines, Windows
 
 

@@ -17,7 +17,7 @@ from gauntlet.certify._ops import (
     Shape,
     Sum,
 )
-from gauntlet.errors import Uncertifiable
+from gauntlet.core.errors import Uncertifiable
 
 SAME = (nn.Identity, nn.Dropout, nn.Dropout2d)
 AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gauntlet.certify._ball import region
 from gauntlet.certify._bounds import bound
 from gauntlet.certify._margins import interval_margins, linear_margins
 from gauntlet.certify._network import Node, follow
+from gauntlet.certify._region import region
 
 
 def certified_margins(model: nn.Module, images: Tensor, labels: Tensor, eps: float, share: float):

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 from gauntlet.certify._alpha import improved_margins
-from gauntlet.certify._ball import Region
+from gauntlet.certify._bisect import prove
 from gauntlet.certify._bounds import Bounds, bound, confirmed
 from gauntlet.certify._certificate import Certificate
 from gauntlet.certify._margins import interval_margins, linear_margins
+from gauntlet.certify._region import Region
 from gauntlet.certify._relaxed import SLOPES
-from gauntlet.certify._search import prove
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 NORMS = ("linf", "l2", "l1")
 DETERMINISTIC = True

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from gauntlet.certify._ball import Region
+from gauntlet.certify._bisect import prove
 from gauntlet.certify._bounds import bound, confirmed
 from gauntlet.certify._certificate import Certificate
 from gauntlet.certify._margins import interval_margins
-from gauntlet.certify._search import prove
+from gauntlet.certify._region import Region
 
 NORMS = ("linf", "l2", "l1")
 DETERMINISTIC = True

@@ -6,9 +6,9 @@ from scipy.special import betaincinv, ndtri
 from torch import Tensor
 
 from gauntlet.certify._certificate import Certificate
-from gauntlet.errors import GauntletError
-from gauntlet.lens import look
-from gauntlet.streams import Streams
+from gauntlet.core.batched_model import as_batched
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.image_rng import Streams
 
 NORMS = ("l2",)
 DETERMINISTIC = False  # it speaks of the smoothed classifier, not of the model itself
@@ -43,11 +43,11 @@ def smoothing(
     _require(norm, sigma, n0, n, alpha)
     if streams is None:
         streams = Streams.from_generator(generator or torch.Generator().manual_seed(0), len(images))
-    lens, top, hits = look(model), [], []
+    batched, top, hits = as_batched(model), [], []
     for image, state in zip(images, streams.fork("noise").states.tolist(), strict=True):
         own = torch.Generator().manual_seed(state & (2**63 - 1))
-        top.append(int(_votes(lens, image, sigma, n0, own).argmax()))
-        hits.append(int(_votes(lens, image, sigma, n, own)[top[-1]]))
+        top.append(int(_votes(batched, image, sigma, n0, own).argmax()))
+        hits.append(int(_votes(batched, image, sigma, n, own)[top[-1]]))
     radius = certified_radius(np.array(hits), n, alpha, sigma)
     right = torch.tensor(top, dtype=torch.int64) == labels.cpu()
     return _certificate(torch.from_numpy(radius), right, eps)
@@ -76,13 +76,13 @@ def _certificate(radius: Tensor, right: Tensor, eps: float) -> Certificate:
     return Certificate(radius, radius - eps, (radius > 0) & (radius >= eps), abstained)
 
 
-def _votes(lens, image: Tensor, sigma: float, count: int, own: torch.Generator) -> Tensor:
+def _votes(batched, image: Tensor, sigma: float, count: int, own: torch.Generator) -> Tensor:
     """Count the classes of noisy copies of one image [C, H, W]: int64 [K]."""
     votes = 0
     for start in range(0, count, DRAWS):
         size = min(DRAWS, count - start)
         noise = torch.randn((size, *image.shape), generator=own).to(image.device)
-        logits = lens(image + sigma * noise)
+        logits = batched(image + sigma * noise)
         votes = votes + torch.bincount(logits.argmax(1).cpu(), minlength=logits.shape[1])
     return votes
 

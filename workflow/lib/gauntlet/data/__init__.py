@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.plugins import load
 from gauntlet.data._dataset import Dataset
-from gauntlet.errors import GauntletError
-from gauntlet.plugins import load
 
 
 def load_dataset(source: str, settings: dict, *, mirrors: list[str], cache: Path) -> Dataset:

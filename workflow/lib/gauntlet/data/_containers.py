@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 BROKEN = (OSError, EOFError, ValueError, OverflowError, zlib.error, tarfile.TarError)

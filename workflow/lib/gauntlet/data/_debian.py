@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.data._containers import verified_members
-from gauntlet.errors import GauntletError
 
 TIMEOUT = 900.0  # seconds
 LIMIT = 1 << 28  # bytes of the unpacked package

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gauntlet.core.download.mirrors import File, Places, fetch
+from gauntlet.core.errors import GauntletError
 from gauntlet.data._containers import verified_content
 from gauntlet.data._dataset import Dataset
-from gauntlet.data._fetch import File, Places, fetch
-from gauntlet.errors import GauntletError
 
 LIMIT = 1 << 26  # bytes of one unpacked file
 NAMES = (

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 PARTS = ("train", "validation", "test")
 TEST_SHARE = 0.2  # where a source has no test set of its own and the user names no share

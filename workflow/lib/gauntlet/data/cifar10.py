@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gauntlet.core.download.mirrors import File, Places, fetch
+from gauntlet.core.errors import GauntletError
 from gauntlet.data._containers import verified_members
 from gauntlet.data._dataset import Dataset
-from gauntlet.data._fetch import File, Places, fetch
-from gauntlet.errors import GauntletError
 
 OFFICIAL = ("https://www.cs.toronto.edu/~kriz",)
 FOLDERS = ("", "cifar10", "cifar-10")

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
+from gauntlet.core.download.mirrors import Places
 from gauntlet.data._dataset import Dataset
 from gauntlet.data._debian import files_from_package
-from gauntlet.data._fetch import Places
 from gauntlet.data._idx import NAMES, mnist_like
 
 OFFICIAL = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",)

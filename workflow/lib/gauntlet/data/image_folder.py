@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gauntlet.core.download.meter import Meter
+from gauntlet.core.errors import GauntletError
 from gauntlet.data._dataset import Dataset
-from gauntlet.data._meter import Meter
-from gauntlet.errors import GauntletError
 
 logger = logging.getLogger(__name__)
 SUFFIXES = (".png", ".jpg", ".jpeg")

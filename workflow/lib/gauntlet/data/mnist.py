@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from gauntlet.core.download.mirrors import Places
 from gauntlet.data._dataset import Dataset
-from gauntlet.data._fetch import Places
 from gauntlet.data._idx import mnist_like
 
 OFFICIAL = ("https://ossci-datasets.s3.amazonaws.com/mnist", "http://yann.lecun.com/exdb/mnist")

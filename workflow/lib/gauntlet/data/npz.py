@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.data._dataset import Dataset
-from gauntlet.errors import GauntletError
 
 LIMIT = 1 << 33  # bytes of one unpacked array
 UNREADABLE = (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.data._containers import verified_content
 from gauntlet.data._dataset import Dataset
-from gauntlet.errors import GauntletError
 
 LIMIT = 1 << 20  # bytes of the table as text
 TEXT = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"  # sha256

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.plugins import load
 from gauntlet.models._frames import FlipChannels, Resize
-from gauntlet.plugins import load
 
 STEADY = 1e-3  # standard deviation, in the images' unit
 # Settings that are no argument of an architecture: what stands around it, and where it came from.

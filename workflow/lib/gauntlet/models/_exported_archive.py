@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 from gauntlet.models._frames import first_line
 
 MODEL = "models/model.json"

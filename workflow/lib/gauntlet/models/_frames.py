@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 PROBES = (3, 5)  # images of the batch that is tried: a number that no network is fixed to
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # tried where a file does not say its own

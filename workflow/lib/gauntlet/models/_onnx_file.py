@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 WIDEST = 1 << 31  # bytes of one tensor: what a protocol buffer can hold
 

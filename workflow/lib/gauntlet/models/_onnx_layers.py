@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 Held = list[Tensor | None]
 Settings = dict[str, Any]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 from gauntlet.models._onnx_shaping import SHAPING, Operation, Settings, given, whole_numbers
 
 # ONNX's numbers of element types

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 from gauntlet.models._frames import first_line
 from gauntlet.models._onnx_file import Graph
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 Settings = dict[str, Any]
 Operation = Callable[..., Any]

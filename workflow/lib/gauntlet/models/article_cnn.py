@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 GREY = ((32, 64), 128)  # the article's example A, for 28x28x1
 COLOR = ((64, 128), 512)  # its example B, for 32x32x3

@@ -5,8 +5,8 @@ from math import prod
 
 from torch import Tensor, nn
 
-from gauntlet.errors import GauntletError
-from gauntlet.shapes import Layer, Shape, after, after_all, in_words, pair
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.layer_shapes import Layer, Shape, after, after_all, in_words, pair
 
 
 def declared(shape: tuple[int, int, int], classes: int, *, layers: list[Layer]) -> nn.Module:

@@ -7,7 +7,7 @@ import zipfile
 import torch
 from torch import nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 from gauntlet.models._exported_archive import require_plain
 from gauntlet.models._frames import Held, any_batch, first_line
 

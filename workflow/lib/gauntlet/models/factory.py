@@ -9,7 +9,7 @@ from importlib import import_module
 import torch
 from torch import nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 from gauntlet.models._frames import first_line
 
 

@@ -7,7 +7,7 @@ import zipfile
 import torch
 from torch import Tensor, nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 from gauntlet.models._frames import Held, any_batch, first_line
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from gauntlet.errors import GauntletError
+from gauntlet.core.errors import GauntletError
 
 
 def torchvision(shape: tuple[int, int, int], classes: int, *, name: str) -> nn.Module:

@@ -1,0 +1,172 @@
+"""What every attack owes: an admissible example, an untouched model, the same bytes again."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gauntlet.attacks import bind
+from gauntlet.attacks.base.norm_balls import ball
+from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.image_rng import Streams
+from gauntlet.core.threat_models import admissible, distance, on_grid
+from gauntlet.training import loop
+from tests.helpers import tiny
+
+FIXED = {
+    "fgsm": {"step": 0.1, "random_start": True},
+    "pgd": {"steps": 3, "step": 0.05, "restarts": 2},
+    "mifgsm": {"steps": 3, "step": 0.05},
+    "apgd": {"steps": 5},
+    "apgd_t": {"steps": 4, "targets": 2, "loss": "margin"},
+    "square": {"queries": 6},
+    "adaptive": {"steps": 3, "restarts": 1, "queries": 4},
+    "spsa": {"steps": 2, "samples": 4},
+}
+MINIMAL = {
+    "fab_t": {"steps": 3, "targets": 2},
+    "fmn": {"steps": 4},
+    "deepfool": {"steps": 4},
+    "ddn": {"steps": 4},
+    "cw": {"steps": 4, "search_steps": 2},
+    "hopskipjump": {"steps": 2, "init_evals": 4, "max_evals": 8, "tries": 4},
+}
+NORMS = {
+    **dict.fromkeys(("apgd", "apgd_t", "fab_t", "fmn"), ("linf", "l2", "l1")),
+    **dict.fromkeys(("ddn", "cw"), ("l2",)),
+}
+SHAPES = st.sampled_from([(1, 2, 2), (3, 5, 4), (1, 1, 2), (2, 3, 7)])
+
+
+def _model(features: int, classes: int):
+    stream = torch.Generator().manual_seed(features * classes)
+    first = torch.randn(features, 12, generator=stream)
+    last = torch.randn(12, classes, generator=stream)
+    return lambda images: torch.relu(images.flatten(1) @ first) @ last
+
+
+def _case(shape, count: int, classes: int, seed: int):
+    images = torch.rand((count, *shape), generator=torch.Generator().manual_seed(seed))
+    images[0].round_()  # pixels at the ends of the range too
+    model = _model(images[0].numel(), classes)
+    return model, images, model(images).argmax(1)
+
+
+def _attack(kind: str, norm: str, **more):
+    return bind({"kind": kind, "norm": norm} | FIXED.get(kind, MINIMAL.get(kind)) | more)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    shape=SHAPES,
+    count=st.sampled_from([1, 3, 7]),
+    classes=st.sampled_from([2, 5, 100]),
+    eps=st.sampled_from([0.0, 0.03, 0.3, 1.0]),
+    low=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@pytest.mark.parametrize("kind", FIXED)
+def test_examples_of_fixed_eps_are_admissible(kind, shape, count, classes, eps, low, seed):
+    model, images, labels = _case(shape, count, classes, seed)
+    kept, truth = images.clone(), labels.clone()
+    batched, streams = BatchedModel(model, 4, "bfloat16" if low else "float32"), _streams(count)
+    for norm in NORMS.get(kind, ("linf", "l2")):
+        attempt = _attack(kind, norm, eps=eps)(batched, images, labels, streams=streams)
+        _owed(attempt, images)
+        assert admissible(attempt.images, images, norm, eps).all()
+        assert eps > 0 or torch.equal(attempt.images, images)
+        success = batched(attempt.images).argmax(1) != labels
+        assert torch.equal(success, attempt.success_query > 0)
+    assert torch.equal(images, kept) and torch.equal(labels, truth)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    shape=SHAPES,
+    count=st.sampled_from([1, 3, 7]),
+    classes=st.sampled_from([2, 5, 100]),
+    seed=st.integers(0, 99),
+)
+@pytest.mark.parametrize("kind", MINIMAL)
+def test_nearest_examples_are_images_and_misclassified(kind, shape, count, classes, seed):
+    model, images, labels = _case(shape, count, classes, seed)
+    for norm in NORMS.get(kind, ("linf", "l2")):
+        attempt = _attack(kind, norm)(
+            BatchedModel(model, 4), images, labels, streams=_streams(count)
+        )
+        _owed(attempt, images)
+        success = attempt.success_query > 0
+        assert torch.equal(model(attempt.images).argmax(1) != labels, success)
+        assert (distance(attempt.images, images, norm)[~success] == 0).all()
+
+
+def _streams(count: int) -> Streams:
+    return Streams.of_images(0, range(count), "all")
+
+
+def _owed(attempt, images) -> None:
+    assert attempt.images.dtype == torch.float32 and attempt.images.shape == images.shape
+    assert attempt.images.isfinite().all()
+    assert attempt.images.min() >= 0 and attempt.images.max() <= 1
+    for count in (attempt.forwards, attempt.backwards, attempt.success_query):
+        assert count.dtype == torch.int64 and (count >= 0).all()
+    assert (attempt.success_query <= attempt.forwards).all()
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = tiny.model()
+    loop.fit(model, tiny.spec("adversarial", epochs=3), tiny.part(64), tiny.part(32, 1))
+    part = tiny.part(60, 2)
+    return model.eval().requires_grad_(False), part.images, part.labels
+
+
+@pytest.mark.parametrize("kind", [*FIXED, *MINIMAL, "autoattack", "gauntlet"])
+def test_same_streams_same_bytes_and_the_model_stays(kind, network):
+    model, images, labels = network
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    more = {"eps": 0.2} if kind in FIXED or kind in ("autoattack", "gauntlet") else {}
+    more |= {"queries": 10} if kind == "gauntlet" else {}
+    extra = FIXED.get(kind, MINIMAL.get(kind, {}))
+    norm = NORMS.get(kind, ("l2",))[0]
+    attack = bind({"kind": kind, "norm": norm} | extra | more)
+    if kind == "autoattack":
+        more["eps"] = 0.9  # so that all fall before thousands of queries
+    first, again = (attack(model, images, labels, streams=_streams(len(labels))) for _ in range(2))
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.forwards, again.forwards)
+    assert not model.training
+    assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+
+
+def test_stronger_attacks_leave_fewer_standing(network):
+    """noise >= FGSM >= PGD >= PGD with restarts >= APGD >= ensemble, in what stands."""
+    model, images, labels = network
+    eps = {"norm": "linf", "eps": 0.25}
+    ladder = [
+        {"kind": "gaussian_noise", "sigma": 0.1, "draws": 3},
+        {"kind": "fgsm", "step": 0.25, **eps},
+        {"kind": "pgd", "steps": 20, "step": 0.03, **eps},
+        {"kind": "pgd", "steps": 20, "step": 0.03, "restarts": 4, **eps},
+        {"kind": "apgd", "steps": 40, "restarts": 2, **eps},
+        {"kind": "gauntlet", "queries": 300, **eps},
+    ]
+    batched, active = BatchedModel(model), []
+    for step in ladder:
+        found = bind(step)(batched, images, labels, streams=_streams(60)).images
+        active.append(int((batched(found).argmax(1) == labels).sum()))
+    one = 1  # image: luck of a random start
+    assert all(after <= before + one for before, after in zip(active, active[1:], strict=False))
+    assert active[-1] < active[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(norm=st.sampled_from(["linf", "l2", "l1"]), eps=st.floats(0.01, 1), seed=st.integers(0, 99))
+def test_what_an_image_file_holds_stays_in_the_ball(norm, eps, seed):
+    levels = torch.randint(0, 256, (4, 3, 4, 4), generator=torch.Generator().manual_seed(seed))
+    images = levels / 255
+    examples = ball(images, norm, eps).random_start(_streams(4).fork(seed))
+    stored = on_grid(examples, images, norm, eps)
+    assert admissible(stored, images, norm, eps).all()
+    assert ((stored * 255).round() / 255 - stored).abs().max() < 1e-6
+    assert (stored - examples).abs().max() <= 1.001 / 255

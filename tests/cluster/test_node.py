@@ -1,0 +1,108 @@
+"""What Snakemake's helper on a node sees to, and what stands in for sacct."""
+
+import os
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from gauntlet.runtime import worker as warm
+from gauntlet.runtime.cluster import node as cluster
+from tests.helpers import clusters
+
+STAND_IN = clusters.profile().parent / "no_accounting"
+OTHERS = "/usr/bin/python:/tmp/of-the-login-node/socket"
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    handler = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, handler)
+
+
+def _settle(monkeypatch, sharing=False, **environment):
+    """Settle in an environment; give the address of the worker that a task would find."""
+    for name in (warm.ADDRESS, cluster.JOB, cluster.OWNER):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(warm, "start", lambda: os.environ.__setitem__(warm.ADDRESS, "started"))
+    cluster.settle_on_node(sharing)
+    return os.environ.get(warm.ADDRESS)
+
+
+def test_a_warning_ends_only_the_stage(monkeypatch):
+    """Snakemake and the shell below it go on; a process below them that handles it gets it."""
+    _settle(monkeypatch)
+    script = (
+        "import os, signal; signal.signal(10, lambda *_: os._exit(7)); os.kill(os.getpid(), 10)"
+    )
+    os.kill(os.getpid(), signal.SIGUSR1)
+    shell = subprocess.run(["bash", "-c", 'kill -USR1 $$; python3 -c "$0"; exit $?', script])
+    assert shell.returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("environment", "sharing", "found"),
+    [
+        ({warm.ADDRESS: OTHERS}, False, None),
+        ({warm.ADDRESS: OTHERS, cluster.JOB: "7"}, False, None),
+        ({warm.ADDRESS: OTHERS, cluster.OWNER: "6", cluster.JOB: "7"}, False, None),
+        ({warm.ADDRESS: OTHERS, cluster.OWNER: "7", cluster.JOB: "7"}, False, OTHERS),
+        ({warm.ADDRESS: OTHERS, cluster.JOB: "7"}, True, "started"),
+        ({warm.ADDRESS: OTHERS}, True, None),
+        ({warm.ADDRESS: "off", cluster.JOB: "7"}, False, "off"),
+    ],
+)
+def test_only_the_worker_of_its_own_job_is_used(environment, sharing, found, monkeypatch):
+    assert _settle(monkeypatch, sharing, **environment) == found
+
+
+@pytest.mark.parametrize(
+    ("told", "stands_in"),
+    [
+        ("AccountingStorageType   = accounting_storage/none", True),
+        ("AccountingStorageType   = (null)", True),
+        ("AccountingStorageType   = accounting_storage/slurmdbd", False),
+    ],
+)
+def test_sacct_is_replaced_only_where_there_are_no_accounts(told, stands_in, tmp_path, monkeypatch):
+    _program(tmp_path / "scontrol", f"echo '{told}'; echo 'AccountingStorageHost = (null)'")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    cluster.answer_for_sacct(STAND_IN)
+    assert os.environ["PATH"].startswith(str(STAND_IN)) is stands_in
+
+
+def test_without_slurm_nothing_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cluster.answer_for_sacct(STAND_IN)
+    assert os.environ["PATH"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        (
+            "-X --noheader --format=JobIdRaw,State --name run7",
+            "--name run7 --format=%i|%T",
+        ),
+        ("-j 12 -n -X -o nodelist%-256", "--jobs 12 --format=%N"),
+        ("-j 12.0 --format=Reason --noheader", "--jobs 12 --format=%r"),
+        ("-j 12.3 --format=Reason --noheader", None),
+        ("-nu somebody -o Account%256", None),
+    ],
+)
+def test_the_stand_in_asks_the_queue(question, asked, tmp_path):
+    _program(tmp_path / "squeue", 'echo "$@"')
+    command = [str(STAND_IN / "sacct"), *question.split()]
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(command, env=path, capture_output=True, text=True, check=True)
+    expected = f"--noheader --states=all {asked}" if asked else ""
+    assert done.stdout.strip() == expected
+
+
+def _program(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)

@@ -1,0 +1,77 @@
+"""Convolutions on few channels: the same gradients as PyTorch's own."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import conv2d
+
+from gauntlet.core import device
+from gauntlet.core.input_grad import NarrowConvolutions
+
+
+def _gradient(model, images, mode):
+    leaf = images.clone().requires_grad_(True)
+    with mode:
+        values = model(leaf)
+    return torch.autograd.grad(values.float().square().sum(), leaf)[0]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 5, "stride": 2, "padding": 2},
+        {"kernel_size": (3, 2), "stride": (2, 1), "padding": (0, 1), "dilation": (2, 1)},
+        {"kernel_size": 3, "padding": "same"},
+        {"kernel_size": 3, "padding": 1, "padding_mode": "reflect"},
+        {"kernel_size": 1},
+    ],
+)
+def test_the_gradient_is_the_same(channels, shape):
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Conv2d(channels, 6, **shape), nn.Tanh()).requires_grad_(False)
+    images = torch.rand(3, channels, 11, 9)
+    plain = _gradient(layer, images, torch.enable_grad())
+    assert torch.allclose(_gradient(layer, images, NarrowConvolutions()), plain, atol=1e-5)
+
+
+def test_groups_and_single_images_keep_pytorchs_own_way():
+    torch.manual_seed(0)
+    weight = torch.randn(4, 1, 3, 3)
+    for call in (
+        lambda images: conv2d(images, weight, groups=2),
+        lambda images: conv2d(input=images, weight=weight, groups=2),
+        lambda images: conv2d(images[0], weight[:, :1].expand(-1, 2, -1, -1)),
+    ):
+        images = torch.rand(2, 2, 8, 8)
+        plain = _gradient(call, images, torch.enable_grad())
+        assert torch.equal(_gradient(call, images, NarrowConvolutions()), plain)
+
+
+def test_an_image_by_its_batch_changes_no_bit():
+    torch.manual_seed(0)
+    layer, images = nn.Conv2d(1, 8, 3, padding=1).requires_grad_(False), torch.rand(64, 1, 28, 28)
+    whole = _gradient(layer, images, NarrowConvolutions())
+    parts = [_gradient(layer, part, NarrowConvolutions()) for part in images.split(8)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_lower_precision_stays_near():
+    torch.manual_seed(0)
+    layer, images = nn.Conv2d(1, 8, 3, padding=1).requires_grad_(False), torch.rand(4, 1, 12, 12)
+    plain = _gradient(layer, images, torch.enable_grad())
+    with torch.autocast("cpu", torch.bfloat16):
+        near = _gradient(layer, images, NarrowConvolutions())
+    assert near.dtype == torch.float32
+    assert (near - plain).abs().max() < 0.03 * plain.abs().max()
+
+
+def test_memory_is_kept_or_left_alone(monkeypatch):
+    assert device.keep_memory() in (True, False)
+
+    def nothing(name):
+        raise OSError
+
+    monkeypatch.setattr(device.ctypes, "CDLL", nothing)
+    assert device.keep_memory() is False

@@ -1,0 +1,1 @@
+"""What several tests share: small studies, servers, clusters, builders of ledgers."""

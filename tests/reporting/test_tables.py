@@ -1,0 +1,150 @@
+"""Tables for programs, people and papers."""
+
+import csv
+import json
+
+import pytest
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.evaluation import metrics, summary
+from gauntlet.reporting import formatting, tables, terminal
+from publish_tables import publish_tables
+from tests.helpers import builders
+
+FILES = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "certificates.csv")
+
+
+def row(**other):
+    base = {"dataset": "digits", "model": "cnn", "defense": "pgd_at", "seed": "0", "attack": "pgd"}
+    base |= {"source": "self", "access": "white-box", "norm": "linf", "eps": "0.15", "n": "100"}
+    base |= {"clean_accuracy": "0.9", "robust_accuracy": "0.5", "success_rate": "0.4"}
+    base |= {"mean_adversarial_loss": "", "selection": "best", "warning": "", "success_by": ""}
+    base |= {"robust_8bit": "0.6", "mean_forwards": "41", "mean_backwards": "40"}
+    return base | other
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    made = builders.Study(tmp_path_factory.mktemp("study") / "results", n=50)
+    made.table = made.robustness(warnings=["FGSM | 99 % & rising"])
+    return made
+
+
+def publish(study, folder, seconds=1.0):
+    folder.mkdir()
+    records = [study.folder(run) / "train.provenance.json" for run in study.runs()]
+    for path in records:
+        path.write_text(json.dumps({"seconds": seconds}))
+    outputs = [str(folder / name) for name in FILES]
+    publish_tables(str(study.table), list(map(str, records)), *outputs, spec=study.spec)
+    return {name: (folder / name).read_text() for name in FILES}
+
+
+def test_seeds_are_joined_and_images_are_not_multiplied():
+    values = ("0.4", "0.5", "0.6")
+    rows = [row(seed=str(i), robust_accuracy=value) for i, value in enumerate(values)]
+    (joined,) = summary.summarize(rows)
+    assert (joined["n"], joined["seeds"]) == ("100", 3)
+    assert (joined["robust_mean"], joined["robust_std"]) == (0.5, 0.1)
+    assert (joined["robust_low"], joined["robust_high"]) == pytest.approx((0.403832, 0.596168))
+    assert joined["loss_mean"] is None
+    (single,) = summary.summarize(rows[:1])
+    assert single["robust_std"] is None
+
+
+def test_warnings_name_their_seeds():
+    rows = [row(seed="0", warning="a"), row(seed="1"), row(seed="2", warning="a")]
+    assert summary.summarize(rows)[0]["warning"] == "seed 0, 2: a"
+
+
+def test_seeds_with_other_images_are_refused():
+    with pytest.raises(GauntletError, match="digits/cnn/pgd_at/pgd has"):
+        summary.summarize([row(), row(seed="1", n="99")])
+
+
+@pytest.mark.parametrize(
+    ("eps", "text"),
+    [
+        ("0.15", "0.15"),
+        (8 / 255, "8/255"),
+        (1 / 255, "1/255"),
+        (0.5 / 255, "0.001961"),
+        ("0.2", "0.2"),  # 51/255, but nobody writes it so
+        ("0.031", "0.031"),
+        ("1.0", "1"),
+        (128 / 255, "128/255"),
+    ],
+)
+def test_eps_is_written_as_people_write_it(eps, text):
+    assert formatting.short_eps(eps) == text
+
+
+def test_short_table_leaves_curves_out():
+    points = [("noise", "noise", "0.1"), ("pgd", "linf", "0.15"), ("curve", "linf", "0.1")]
+    points += [("curve", "linf", "0.15"), ("worst_case", "linf", "0.15")]
+    points += [("worst_case", "linf", "0.1")]
+    rows = [row(attack=a, norm=n, eps=e) for a, n, e in points]
+    rows.insert(2, row(attack="pgd", source="baseline", access="transfer"))
+    shown = tables.headline(rows)
+    assert list(tables.point_labels(shown).values()) == [
+        "noise",
+        "pgd",
+        "worst case",
+        "transfer pgd (baseline)",
+    ]
+    curves = [row(attack="curve", eps=eps) for eps in ("0.1", "0.2")]
+    labels = tables.point_labels(tables.headline(curves)).values()
+    assert list(labels) == ["curve linf 0.1", "curve linf 0.2"]
+
+
+def test_summary_does_not_know_how_long_it_took(study, tmp_path):
+    one, two = publish(study, tmp_path / "one"), publish(study, tmp_path / "two", seconds=7.25)
+    assert one["summary.csv"] == two["summary.csv"]
+    assert all(
+        "7.2" in two[name] and "7.2" not in one[name] for name in ("summary.md", "summary.tex")
+    )
+    spent = list(csv.DictReader(two["timings.csv"].splitlines()))
+    assert [r["seconds"] for r in spent] == ["7.25"] * 4 and spent[0]["defense"] == "baseline"
+
+
+def test_texts_are_escaped_and_complete(study, tmp_path):
+    made = publish(study, tmp_path / "out")
+    assert r"pgd\_at" in made["summary.tex"] and r"99 \% \& rising" in made["summary.tex"]
+    assert "pgd_at" not in made["summary.tex"]
+    assert made["summary.tex"].count(r"\begin{longtable}") == 2
+    lines = [line for line in made["summary.md"].splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 2  # two tables, each with even rows
+    for told in ("n = 50", "2 seeds", "95 %", "linf 0.15", "upper bound", "seed 0, 1: FGSM"):
+        assert told in made["summary.md"]
+    assert len(metrics.read_rows(tmp_path / "out" / "summary.csv")) == 2 * 10 + 1
+
+
+@pytest.mark.parametrize("width", [200, 80, 45])
+def test_terminal_table_fits(study, tmp_path, width):
+    publish(study, tmp_path / "out")
+    title, _, *lines = terminal.terminal(tmp_path / "out" / "summary.csv", width).splitlines()
+    table = [line for line in lines if not line.startswith("(!)")]
+    assert max(map(len, table)) <= width
+    assert "n = 50, 2 seeds" in title and any("worst case" in line for line in table)
+    assert ("±" in "".join(table)) == (width == 200)
+
+
+def test_show_says_where_things_lie(study, tmp_path, capsys):
+    publish(study, tmp_path / "out")
+    assert terminal.main([str(tmp_path / "out")]) == 0
+    assert f"{tmp_path}/out/summary.md" in capsys.readouterr().out
+    assert terminal.main([str(tmp_path / "nothing")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_ragged_tables_are_refused(tmp_path):
+    (tmp_path / "table.csv").write_text("a,b\n1\n")
+    with pytest.raises(GauntletError, match="table.csv is no table"):
+        metrics.read_rows(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("path", ["a/b/history.csv", "runs/digits/cnn/x/history.csv"])
+def test_paths_outside_runs_are_refused(path):
+    assert metrics.run_of("results/runs/d/m/f/seed3/best.pt") == ("d", "m", "f", "3")
+    with pytest.raises(GauntletError, match="must lie under runs/"):
+        metrics.run_of(path)

@@ -1,0 +1,120 @@
+"""The warm worker: jobs run in its children, and nothing of theirs hurts it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gauntlet.runtime import worker as warm
+from tests.helpers.places import LIBRARY
+
+STAGE = """
+import time
+from pathlib import Path
+
+def stage(out, *, spec):
+    import sys
+    assert "torch" in sys.modules, "not warm"
+    time.sleep(spec.get("sleep", 0))
+    if spec.get("fail"):
+        raise ValueError("as told")
+    Path(out).write_text(str(spec["number"]))
+"""
+LAUNCH = """
+import json, sys
+from gauntlet import warm
+code = warm.delegate(json.loads(sys.argv[1]))
+sys.exit(99 if code is None else code)
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the worker is for Linux")
+
+
+@pytest.fixture(scope="module")
+def worker():
+    kept = {key: os.environ.pop(key) for key in (warm.ADDRESS,) if key in os.environ}
+    process = warm.start()
+    yield process
+    warm.stop(process)
+    os.environ.update(kept)
+
+
+@pytest.fixture
+def launch(worker, tmp_path):
+    (tmp_path / "stage.py").write_text(STAGE)
+
+    def begin(number=0, **spec):
+        import json
+
+        task = {
+            "script": str(tmp_path / "stage.py"),
+            "stage": "stage",
+            "rule": "stage",
+            "gpus": 0,
+            "inputs": {},
+            "outputs": {"out": str(tmp_path / f"out{number}.txt")},
+            "params": {"spec": {"number": number, **spec}, "code": "x"},
+            "log": str(tmp_path / f"log{number}.txt"),
+            "folder": str(tmp_path),
+        }
+        environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
+        command = [sys.executable, "-c", LAUNCH, json.dumps(task)]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+    return begin
+
+
+def test_many_jobs_at_once(launch, tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        codes = list(pool.map(lambda number: launch(number).wait(60), range(6)))
+    assert codes == [0] * 6
+    assert [(tmp_path / f"out{n}.txt").read_text() for n in range(6)] == list("012345")
+
+
+def test_a_failure_is_told_and_the_worker_lives(launch, tmp_path):
+    job = launch(1, fail=True)
+    assert job.wait(60) == 1
+    assert "as told" in job.stderr.read()
+    assert "as told" in (tmp_path / "log1.txt").read_text()
+    assert launch(2).wait(60) == 0
+
+
+def test_a_killed_launcher_ends_its_job_and_the_worker_lives(launch, tmp_path):
+    job = launch(3, sleep=30)
+    while not (tmp_path / "log3.txt").exists():
+        time.sleep(0.05)
+    job.send_signal(signal.SIGKILL)
+    job.wait(10)
+    assert launch(4).wait(60) == 0
+    time.sleep(0.3)
+    assert not list(tmp_path.glob("*out3*"))
+    assert not list(tmp_path.glob(".out3*"))
+
+
+def test_without_a_worker_the_job_runs_by_itself(monkeypatch):
+    monkeypatch.delenv(warm.ADDRESS, raising=False)
+    assert warm.delegate({}) is None
+    monkeypatch.setenv(warm.ADDRESS, f"{sys.executable}:/nowhere/socket")
+    assert warm.delegate({}) is None
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(warm, "LEAVE", 0.2)
+    monkeypatch.delenv(warm.ADDRESS, raising=False)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)"
+    command = [sys.executable, "-c", deaf + "; time.sleep(60)", str(folder / "socket")]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE)
+    worker.stdout.readline()
+    warm.stop(worker)
+    assert worker.returncode == -signal.SIGKILL and not folder.exists()
+
+
+def test_the_workers_command_names_its_socket_where_it_is_looked_for(worker):
+    address = os.environ[warm.ADDRESS].rpartition(":")[2]
+    assert worker.args[warm.SOCKET] == address

@@ -1,0 +1,278 @@
+"""The audit's stages on files: a masked model is found, attacked again, and its number falls."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from audit_model import audit_model
+from evaluate_robustness import evaluate_robustness
+from gauntlet.core import tensor_io
+from gauntlet.core.errors import GauntletError
+from gauntlet.evaluation import attack_ledger
+from gauntlet.evaluation.summary import summarize
+from gauntlet.reporting import audit_columns, tables
+from gauntlet.stages import inputs
+from gauntlet.study import audit_gate
+from publish_tables import publish_tables
+from rerun_attack import rerun_attack
+from tests.helpers import audited, tricks
+from tests.helpers.builders import ledger_row, write_table
+
+N = 40
+NAMES = {"dataset": "digits", "model": "cnn", "defense": "masked", "seed": 0}
+SPEC = {
+    **{"model": {}, "seed": 0, "batch": 128, "device": "cpu", "threads": 1, "name": "masked"},
+    **{"norm": "linf", "eps": audited.EPS, "images": 40, "budget": dict(audited.BUDGET)},
+    **{"attacks": ["pgd"], "transfer": [], "single_step": False, "rerun": True},
+    "checks": ["gradients", "finite_differences", "overfitting", "certificates"],
+}
+RERUN = {
+    **{key: SPEC[key] for key in ("model", "seed", "batch", "device", "threads")},
+    **{"part": "test", "samples": 2, "threats": [["l2", 0.5], ["linf", audited.EPS]]},
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with data, a training's papers, and a ledger in which nothing fell."""
+    folder = tmp_path_factory.mktemp("audit")
+    train, _, test = audited.digits()
+    images = torch.cat([train.images[:300], test.images[:N]])
+    np.save(folder / "images.npy", (images * 16).round().to(torch.uint8).numpy())
+    labels = torch.cat([train.labels[:300], test.labels[:N]])
+    np.save(folder / "labels.npy", labels.numpy())
+    meta = {"shape": [1, 8, 8], "classes": list("0123456789"), "max_value": 16, "source": "digits"}
+    tensor_io.write_json(folder / "data.json", meta)
+    split = {"train": list(range(300)), "test": list(range(300, 300 + N))}
+    tensor_io.write_json(folder / "split.json", split)
+    model, history = audited.trained("pgd")
+    tensor_io.write_rows(folder / "history.csv", history[0], history)
+    record = {"selection": "last", "selected_epoch": len(history), "warnings": []}
+    tensor_io.write_json(folder / "train.json", record)
+    predicted = model(test.images[:N]).argmax(1).tolist()
+    rows = [
+        ledger_row(300 + place, label, eps=audited.EPS, linf=audited.EPS)
+        | {"clean_prediction": answer, "adversarial_prediction": answer}
+        for place, (label, answer) in enumerate(zip(labels[300:].tolist(), predicted, strict=True))
+    ]
+    write_table(folder / "ledger.csv", rows)
+    return folder
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """Let the stages find a model under its weights' name."""
+    found = {"": audited.trained("pgd")[0]}
+    monkeypatch.setattr(inputs, "trained_model", lambda spec, meta, weights: found[""])
+    return found
+
+
+def data(folder):
+    return {
+        **{"images": str(folder / "images.npy"), "labels": str(folder / "labels.npy")},
+        **{"meta": str(folder / "data.json"), "split": str(folder / "split.json"), "weights": ""},
+    }
+
+
+def audit(folder, out, certificates=(), **change):
+    audit_model(
+        **data(folder),
+        **{"history": str(folder / "history.csv"), "train": str(folder / "train.json")},
+        **{"ledgers": [str(folder / "ledger.csv")], "transfers": []},
+        certificates=[str(path) for path in certificates],
+        **{"record": str(out / "audit.json"), "page": str(out / "audit.md")},
+        spec=SPEC | change,
+    )
+    return json.loads((out / "audit.json").read_text())
+
+
+def rerun(folder, out, **change):
+    paths = {"examples": str(out / "examples.npy"), "ledger": str(out / "rerun.csv")}
+    rerun_attack(**data(folder), audit=str(out / "audit.json"), **paths, spec=RERUN | change)
+    return np.load(out / "examples.npy")
+
+
+def evaluate(folder, out, **more):
+    check = out / "check.json"
+    check.write_text(json.dumps({"passed": True, "reason": ""}))
+    spec = NAMES | {"attacks": ["pgd"], "minimal": [], "transfer": [], "certificates": []}
+    paths = [str(folder / "ledger.csv")], [str(check)], [], str(folder / "train.json")
+    evaluate_robustness(*paths, str(out / "rows.csv"), str(out / "rows.json"), **more, spec=spec)
+    with open(out / "rows.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_an_honest_model_is_not_attacked_again(files, model, tmp_path):
+    record = audit(files, tmp_path)
+    assert record["verdict"] in ("pass", "warn") and record["remedies"] == []
+    assert [found["check"] for found in record["findings"]] == SPEC["checks"]
+    assert record["n"] == 40 and "masked: pass" in (tmp_path / "audit.md").read_text()
+    assert rerun(files, tmp_path).shape == (0, 1, 8, 8)
+    assert not attack_ledger.has_rows(tmp_path / "rerun.csv")
+    paths = {"audits": [str(tmp_path / "audit.json")], "reruns": [str(tmp_path / "rerun.csv")]}
+    rows = evaluate(files, tmp_path, **paths)
+    assert {row["attack"] for row in rows} == {"pgd", "worst_case"}
+    assert {row["audit"] for row in rows} == {record["summary"]}
+
+
+def test_a_masked_model_is_found_attacked_again_and_marked(files, model, tmp_path):
+    model[""] = tricks.Detached(model[""])
+    record = audit(files, tmp_path)
+    assert record["verdict"] == "fail" and record["remedies"] == ["straight_through"]
+    assert record["summary"].startswith("fail (gradients, finite_differences")
+    page = (tmp_path / "audit.md").read_text()
+    assert "masked: fail" in page and "| gradients | fail | zero 1," in page
+    examples = rerun(files, tmp_path)
+    assert examples.shape == (2 * N, 1, 8, 8) and examples.dtype == np.float32
+
+    before = evaluate(files, tmp_path)
+    paths = {"audits": [str(tmp_path / "audit.json")], "reruns": [str(tmp_path / "rerun.csv")]}
+    after = evaluate(files, tmp_path, **paths)
+    assert len(before) == 1 and float(before[0]["robust_accuracy"]) > 0.9
+    (worst,) = [row for row in after if row["attack"] == "worst_case" and row["norm"] == "linf"]
+    assert float(worst["robust_accuracy"]) < float(before[0]["robust_accuracy"]) - 0.2
+    assert worst["success_by"].startswith("rerun ")
+    _stands_on_the_saved_examples(files, tmp_path, model[""], examples, worst)
+
+    summary = summarize(after)
+    table = tables.headline_table(summary)
+    assert "audit" in table.head and table.rows[0][-1] == "fail"
+    assert any(cell.endswith("†") for cell in table.rows[0])
+    assert any("fail (gradients" in line for line in audit_columns.lines(summary))
+
+
+def _stands_on_the_saved_examples(folder, out, network, examples, worst):
+    """Judge the saved examples by hand: in the ball, misclassified, as many as the table says."""
+    test = audited.digits()[2]
+    images, labels = test.images[:N], test.labels[:N]
+    hostile = torch.from_numpy(examples[N:])  # l2 comes first
+    assert float((hostile - images).abs().max()) <= audited.EPS * (1 + 1e-6)
+    assert float(hostile.min()) >= 0 and float(hostile.max()) <= 1
+    right = (network(images).argmax(1) == labels) & (network(hostile).argmax(1) == labels)
+    assert float(worst["robust_accuracy"]) == pytest.approx(float(right.float().mean()), abs=1e-5)
+
+
+def test_a_model_that_draws_random_numbers_goes_through(files, model, tmp_path):
+    model[""] = tricks.RandomNoise(model[""])
+    record = audit(files, tmp_path, checks=["randomness"])
+    assert record["remedies"] == ["average"]
+    rerun(files, tmp_path, threats=RERUN["threats"][1:])
+    (first, *_) = attack_ledger.read_points(tmp_path / "rerun.csv", "rerun")
+    rerun(files, tmp_path, threats=RERUN["threats"][1:])
+    (again, *_) = attack_ledger.read_points(tmp_path / "rerun.csv", "rerun")
+    assert np.array_equal(first.success, again.success) and first.success.any()
+
+
+def test_summaries_and_tables_without_an_audit_stay_as_they_were(files, tmp_path):
+    summary = summarize(evaluate(files, tmp_path))
+    assert "audit" not in tables.headline_table(summary).head and audit_columns.lines(summary) == []
+
+
+def test_tables_are_published_with_the_audit(files, model, tmp_path):
+    audit(files, tmp_path)
+    evaluate(files, tmp_path, audits=[str(tmp_path / "audit.json")])
+    paths = {name: str(tmp_path / name) for name in ("s.csv", "s.md", "s.tex", "t.csv", "c.csv")}
+    publish_tables(str(tmp_path / "rows.csv"), [], *paths.values(), spec={"study": "mine"})
+    assert "| audit" in (tmp_path / "s.md").read_text()
+    assert "Audit: the worst verdict" in (tmp_path / "s.tex").read_text()
+
+
+CERTIFIED = {"classifier": "base", "norm": "linf", "eps": 0.05, "margin": 0.1, "certified": 1}
+CERTIFIED |= {"radius": 0.05, "abstained": 0, "note": ""}
+
+
+def certificate(path, ledger, **change):
+    """Write a certificate of the images in a ledger."""
+    seen = csv.DictReader(ledger.open())
+    rows = [
+        {name: row[name] for name in ("index", "label")}
+        | {"clean_prediction": row["label"]}
+        | CERTIFIED
+        | change
+        for row in seen
+    ]
+    return write_table(path, rows)
+
+
+def fallen_ledger(files, out, label=3, far=0.04):
+    """Write a ledger in which the image at place 300 falls to an example as near as `far`."""
+    rows = list(csv.DictReader((files / "ledger.csv").open()))
+    label = int(rows[0]["label"])
+    rows[0] |= {"clean_prediction": label, "adversarial_prediction": (label + 1) % 10}
+    rows[0] |= {"success": 1, "linf": far}
+    shutil.copytree(files, out)
+    write_table(out / "ledger.csv", rows)
+    return out
+
+
+@pytest.mark.parametrize(("far", "clash"), [(0.04, True), (0.06, False)])
+def test_a_certified_image_that_fell_ends_the_run(files, model, tmp_path, far, clash):
+    folder, out = fallen_ledger(files, tmp_path / "fallen", far=far), tmp_path
+    none = {"certified": 0, "radius": 0.0}
+    proof = certificate(tmp_path / "proof.csv", folder / "ledger.csv", **none)
+    rows = list(csv.DictReader(proof.open()))
+    rows[0] |= {"certified": 1, "radius": 0.05}
+    write_table(proof, rows)
+    if clash:
+        with pytest.raises(GauntletError, match="Image 300 is certified by .* at linf"):
+            audit(folder, out, [proof])
+    else:
+        record = audit(folder, out, [proof])
+        assert record["findings"][-1]["evidence"] == {"certified_images": 1, "contradictions": 0}
+
+
+def test_a_smoothed_classifiers_certificate_says_nothing_of_the_model(files, model, tmp_path):
+    proof = certificate(tmp_path / "proof.csv", files / "ledger.csv", classifier="smoothed")
+    record = audit(files, tmp_path, [proof])
+    assert record["findings"][-1]["verdict"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("index,label\n1,2\n", "proof.csv lacks the column"),
+        ("index,label\n1,x\n", "proof.csv is no readable certificate"),
+    ],
+)
+def test_a_bad_certificate_is_named(files, model, tmp_path, text, told):
+    path = tmp_path / "proof.csv"
+    path.write_text(text)
+    with pytest.raises(GauntletError, match=told):
+        audit(files, tmp_path, [path])
+
+
+def test_a_model_that_is_never_right_is_refused(files, model, tmp_path):
+    model[""] = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    with torch.no_grad():
+        model[""][1].weight.zero_()
+        model[""][1].bias.copy_(torch.tensor([1.0] + [0.0] * 9))
+    labels = np.load(files / "labels.npy")
+    assert (labels[300:] == 0).any()
+    shutil.copytree(files, tmp_path / "other")
+    np.save(tmp_path / "other" / "labels.npy", np.maximum(labels, 1))
+    with pytest.raises(GauntletError, match="right about none of 40 test images"):
+        audit(tmp_path / "other", tmp_path)
+
+
+def test_logits_that_are_no_numbers_are_told(files, model, tmp_path):
+    honest = model[""]
+
+    class Broken(torch.nn.Module):
+        def forward(self, images):
+            logits = honest(images)
+            return logits / (0 if torch.is_grad_enabled() else 1)
+
+    model[""] = Broken()
+    with pytest.raises(GauntletError, match="In the audit of masked the model gave logits"):
+        audit(files, tmp_path)
+
+
+def test_every_check_can_stand_alone(files):
+    for check in audit_gate.CHECKS:
+        seen = audited.honest("plain")
+        (found,) = audited.audit(seen, [check])
+        assert found.check == check

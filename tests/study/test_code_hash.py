@@ -1,0 +1,102 @@
+"""Which edit changes which job's code hash: on a copy of the library."""
+
+import shutil
+
+import pytest
+
+from gauntlet.study import code_hash
+from tests.helpers.places import ROOT
+
+JOBS = {
+    "train-standard": ("train_model", ("models.article_cnn", "defenses.standard", "attacks.pgd")),
+    "train-fgsm": ("train_model", ("models.mlp", "defenses.adversarial", "attacks.fgsm")),
+    "craft-pgd": ("craft_examples", ("models.article_cnn", "attacks.pgd")),
+    "craft-noise": ("craft_examples", ("models.article_cnn", "attacks.gaussian_noise")),
+    "evaluate": ("evaluate_robustness", ()),
+    "download": ("download_data", ("data.sklearn_digits",)),
+}
+TRAININGS = {"train-standard", "train-fgsm"}
+CRAFTS = {"craft-pgd", "craft-noise"}
+# file, text to find, replacement, jobs whose hash must change
+EDITS = {
+    "attack's code": (
+        "lib/gauntlet/attacks/pgd.py",
+        "steps < 1",
+        "steps < 2",
+        {"train-standard", "craft-pgd"},
+    ),
+    "noise attack's code": (
+        "lib/gauntlet/attacks/gaussian_noise.py",
+        "clamp_(0, 1)",
+        "clamp_(0, 2)",
+        {"craft-noise"},
+    ),
+    "shared loop": ("lib/gauntlet/attacks/_descent.py", "+= together", "+= 2", TRAININGS | CRAFTS),
+    "training loop": (
+        "lib/gauntlet/collapse.py",
+        "GAP = 0.3",
+        "GAP = 0.4",
+        TRAININGS,
+    ),
+    "defense": (
+        "lib/gauntlet/defenses/standard.py",
+        "model(images)",
+        "model(images * 1)",
+        {"train-standard"},
+    ),
+    "threat model": ("lib/gauntlet/threat.py", "SLACK = 1e-6", "SLACK = 1e-5", TRAININGS | CRAFTS),
+    "FGSM, which validates": ("lib/gauntlet/attacks/fgsm.py", "steps=1", "steps=2", TRAININGS),
+    "stage script": ("scripts/craft_examples.py", '"white-box"', '"whitebox"', CRAFTS),
+    "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set()),
+    "comment": ("lib/gauntlet/training.py", "import logging", "# more\nimport logging", set()),
+    "layout": ("lib/gauntlet/threat.py", "GREY_LEVELS = 255", "GREY_LEVELS   =   255", set()),
+    "job's messages": ("lib/gauntlet/job.py", "done in", "ready in", set()),
+    "progress": ("lib/gauntlet/progress.py", "about", "some", set()),
+    "warm worker": ("lib/gauntlet/warm.py", "PATIENCE = 30.0", "PATIENCE = 31.0", set()),
+}
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    monkeypatch.setattr(code_hash, "LIBRARY", tmp_path / "workflow" / "lib" / "gauntlet")
+    _forget()
+    yield tmp_path / "workflow"
+    _forget()
+
+
+def _forget():
+    code_hash._normalised.cache_clear()
+    code_hash._closure.cache_clear()
+
+
+def _hashes(folder):
+    _forget()
+    return {
+        job: code_hash.code_hash(
+            folder / "scripts" / f"{script}.py", tuple(f"gauntlet.{name}" for name in plugins)
+        )
+        for job, (script, plugins) in JOBS.items()
+    }
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_changes_exactly_these_jobs(edit, copy):
+    name, old, new, expected = EDITS[edit]
+    before, path = _hashes(copy), copy / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    after = _hashes(copy)
+    assert {job for job in JOBS if before[job] != after[job]} == expected
+
+
+def test_the_place_does_not_count(copy):
+    assert _hashes(copy) == _hashes(ROOT / "workflow")
+
+
+def test_a_missing_plugin_is_an_error():
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        code_hash.code_hash(
+            ROOT / "workflow/scripts/craft_examples.py", ("gauntlet.attacks.nowhere",)
+        )

@@ -1,0 +1,264 @@
+"""External models in a configuration: what is right, and what is refused before any job."""
+
+import pytest
+import yaml
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.study import specs
+from gauntlet.study.matrix import AS_GIVEN, external_models
+from gauntlet.study.models import missing_weights
+from gauntlet.study.schema import complete
+from gauntlet.study.specs_models import import_spec
+from tests.helpers.overlays import BASE, ROOT, SCHEMA, all_specs, completed, laid_over
+
+GIVEN = {"arch": "mlp", "weights": "theirs.pt"}
+SHA = "0" * 64
+LAYERS = [
+    {"layer": "conv2d", "channels": 4, "kernel": 3, "padding": 1},
+    {"layer": "residual", "layers": [{"layer": "conv2d", "channels": 4, "kernel": 1}]},
+    {"layer": "max_pool2d", "kernel": 2},
+    {"layer": "flatten"},
+    {"layer": "linear", "features": 10},
+]
+STUDY = {
+    "datasets": ["digits"],
+    "models": ["theirs"],
+    "defenses": [AS_GIVEN],
+    "attacks": ["pgd40"],
+    "seeds": [3, 4],
+}
+
+
+def models(**settings):
+    return {"models": {"theirs": settings}}
+
+
+def study(model=None, **changes):
+    """A study of one external model, with changes."""
+    return {"models": {"theirs": model or GIVEN}, "studies": {"s": STUDY | changes}}
+
+
+def declared(*layers, **changes):
+    """A study of a declared model with some layers put first."""
+    model = {"arch": "declared", "weights": "w.pt", "layers": [*layers, *LAYERS]}
+    return study(model | changes)
+
+
+CONV = {"layer": "conv2d", "channels": 4, "kernel": 3}
+# name of the case, what is laid over the quickstart, what the sentence must contain
+CASES = [
+    ("no file", models(arch="onnx"), ["theirs.weights is missing", "path or http(s) URL"]),
+    ("empty file name", models(arch="mlp", weights=""), ["theirs.weights is empty"]),
+    (
+        "URL without a checksum",
+        models(arch="mlp", weights="https://a.b/w.pt"),
+        ["theirs.sha256 is missing", "URL"],
+    ),
+    ("ftp", models(arch="mlp", weights="ftp://a.b/w.pt", sha256=SHA), ["ftp://a.b", "http(s)"]),
+    ("short checksum", models(**GIVEN, sha256="abc"), ["theirs.sha256 is 'abc'", "64 digits"]),
+    (
+        "mean without weights",
+        models(arch="mlp", mean=0.5),
+        ["theirs.mean is 0.5", "beside weights"],
+    ),
+    (
+        "gradients without weights",
+        models(arch="mlp", gradients=False),
+        ["theirs.gradients is false", "beside weights"],
+    ),
+    ("own weights of ours", models(arch="mlp", weights="own"), ["weights is 'own'", "factory"]),
+    ("range upside down", models(**GIVEN, input_range=[1, 0]), ["input_range is [1, 0]", "black"]),
+    ("range of one", models(**GIVEN, input_range=[255]), ["input_range is [255]", "two numbers"]),
+    ("std 0", models(**GIVEN, std=[0.2, 0]), ["theirs.std[1] is 0", "above 0"]),
+    ("grb", models(**GIVEN, channel_order="grb"), ["channel_order is 'grb'", "bgr, rgb"]),
+    ("input size 0", models(**GIVEN, input_size=[0, 32]), ["theirs.input_size[0] is 0"]),
+    ("accuracy in %", models(**GIVEN, expected_clean_accuracy=95), ["is 95", "0 to 1"]),
+    (
+        "factory without a function",
+        models(arch="factory", factory="nets", weights="own"),
+        ["theirs.factory is 'nets'", "package.module:function"],
+    ),
+    (
+        "factory with a date",
+        models(arch="factory", factory="a:b", arguments={"x": [{1: 2}]}),
+        ["theirs.arguments holds", "quote it"],
+    ),
+    ("unknown setting", models(**GIVEN, layers=[]), ["theirs.layers is no known key"]),
+    # studies
+    ("not under as_given", study(defenses=["noise"]), ["defenses lacks 'as_given'", "theirs"]),
+    (
+        "trained besides",
+        study(defenses=["noise", AS_GIVEN]),
+        ["defenses names 'noise'", "allowed is ['as_given']"],
+    ),
+    (
+        "own model not trained",
+        study(models=["theirs", "article_cnn"]),
+        ["no defense to train", "article_cnn"],
+    ),
+    (
+        "nothing given",
+        {"studies": {"quickstart": {"defenses": ["baseline", AS_GIVEN]}}},
+        ["defenses names 'as_given'", "none of the study's models"],
+    ),
+    (
+        "transfer from a given model",
+        study(
+            models=["theirs", "article_cnn"],
+            defenses=[AS_GIVEN, "baseline"],
+            transfer={"source": AS_GIVEN, "attacks": ["pgd40"]},
+        ),
+        ["transfer.source is 'as_given'", "defense that trains"],
+    ),
+    (
+        "as_given defined",
+        {"defenses": {AS_GIVEN: {"kind": "standard"}}},
+        ["'as_given'", "reserved"],
+    ),
+    (
+        "gradients needed",
+        study({"arch": "onnx", "weights": "w.onnx", "gradients": False}),
+        ["attacks[0] is 'pgd40'", "needs gradients", "square"],
+    ),
+    ("means of three", study(GIVEN | {"mean": [0.1, 0.2, 0.3]}), ["mean has 3 values", "1x8x8"]),
+    ("bgr in grey", study(GIVEN | {"channel_order": "bgr"}), ["is 'bgr'", "digits are 1x8x8"]),
+    # declared layers
+    ("no layers", models(arch="declared", layers=[]), ["theirs.layers is empty", "one or more"]),
+    (
+        "unknown layer",
+        models(arch="declared", layers=[{"layer": "conv3d"}]),
+        ["layers[0].layer is 'conv3d'", "nearest is 'conv2d'"],
+    ),
+    (
+        "no kernel",
+        models(arch="declared", layers=[{"layer": "conv2d", "channels": 3}]),
+        ["layers[0].kernel is missing", "a whole number of 1 or more"],
+    ),
+    (
+        "setting of another layer",
+        models(arch="declared", layers=[{"layer": "relu", "slope": 1}]),
+        ["layers[0].slope is no known key"],
+    ),
+    ("window too wide", declared(CONV | {"kernel": 9}), ["layers[0] (conv2d)", "9x9", "8x8"]),
+    ("linear on an image", declared({"layer": "linear", "features": 3}), ["flatten first"]),
+    ("conv behind flatten", declared({"layer": "flatten"}), ["layers[1] (conv2d)", "64 flat"]),
+    ("groups", declared(CONV | {"groups": 2}), ["has groups 2", "1 channels"]),
+    (
+        "wide padding",
+        declared({"layer": "max_pool2d", "kernel": 2, "padding": 2}),
+        ["padding 2x2", "half of its window"],
+    ),
+    (
+        "unequal sides",
+        declared({"layer": "residual", "layers": [CONV]}),
+        ["layers[0] (residual)", "4x6x6", "1x8x8"],
+    ),
+    (
+        "inside a residual",
+        declared({"layer": "residual", "layers": [{"layer": "linear", "features": 2}]}),
+        ["layers[0] (residual).layers[0] (linear)"],
+    ),
+    ("too many values", declared(layers=[*LAYERS[:-1]]), ["ends with 64 values", "10 classes"]),
+    ("input size", declared(input_size=[1, 1]), ["layers[2] (max_pool2d)", "1x1"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "fragments"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_one_sentence_says_what_is_wrong_and_what_is_allowed(overlay, fragments):
+    with pytest.raises(GauntletError) as caught:
+        complete(laid_over(overlay), SCHEMA)
+    sentences = str(caught.value).splitlines()
+    assert len(sentences) == 1, sentences
+    assert all(fragment in sentences[0] for fragment in fragments), sentences
+    assert sentences[0].endswith(".") and len(sentences[0]) < 400
+
+
+def test_layers_that_hold_themselves_are_refused():
+    layers = list(LAYERS)
+    layers.append({"layer": "residual", "layers": layers})
+    config = laid_over()
+    config["models"]["theirs"] = {"arch": "declared", "layers": layers}
+    with pytest.raises(GauntletError, match="nested too deeply"):
+        complete(config, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        GIVEN,
+        GIVEN | {"weights": "https://a.b/w.pt?download=1", "sha256": SHA},
+        {"arch": "factory", "factory": "a.b:c", "weights": "own", "arguments": {"model": {"x": 1}}},
+        {"arch": "onnx", "weights": "results/made.onnx", "input_range": [0, 255]},
+        {"arch": "declared", "weights": "w.pt", "layers": LAYERS},
+    ],
+)
+def test_an_external_model_stands_once_with_the_first_seed(settings):
+    config = completed(study(settings))
+    (run,) = specs.runs(config, "s")
+    assert run == ("digits", "theirs", AS_GIVEN, 3)
+    made = specs.craft_spec(config, *run, "pgd40", "test")
+    assert made["model"].keys().isdisjoint({"weights", "sha256", "expected_clean_accuracy"})
+    assert specs.plugins(made)[-1] == f"gauntlet.models.{settings['arch']}"
+    assert import_spec(config, "digits", "theirs", 3)["model"] == made["model"]
+
+
+def test_the_example_is_valid_and_takes_what_the_run_itself_makes():
+    text = (ROOT / "config" / "external.yaml").read_text()
+    config = completed(yaml.safe_load(text))
+    assert missing_weights(config) == []
+    names = external_models(config, "external")
+    assert {config["models"][name]["arch"] for name in names} == {
+        *("article_cnn", "declared", "torchscript", "exported", "onnx")
+    }
+    assert all(all_specs(config, study) for study in config["run"])
+
+
+def test_a_mixed_study_crosses_only_what_is_trained():
+    mixed = study(models=["article_cnn", "theirs"], defenses=[AS_GIVEN, "baseline", "pgd_at"])
+    mixed["studies"]["s"]["transfer"] = {"source": "all", "attacks": ["pgd40"]}
+    config = completed(mixed)
+    runs = specs.runs(config, "s")
+    assert [run[1:] for run in runs] == [
+        *[("article_cnn", name, seed) for name in ("baseline", "pgd_at") for seed in (3, 4)],
+        ("theirs", AS_GIVEN, 3),
+    ]
+    assert specs.transfer_sets(config, "s", AS_GIVEN) == []
+    assert specs.transfer_sets(config, "s", "pgd_at") == [("baseline", "pgd40")]
+    assert specs.table_spec(config, "s")["external"] == ["theirs"]
+
+
+def test_own_models_have_the_specifications_that_they_had():
+    config = completed()
+    made = specs.craft_spec(config, "digits", "article_cnn", "baseline", 0, "fgsm", "test")
+    assert made["model"] == {"arch": "article_cnn", "channels": None, "hidden": None}
+    assert "external" not in specs.table_spec(config, "quickstart")
+
+
+def test_declared_layers_may_be_trained_here():
+    config = completed({"models": {"mine": {"arch": "declared", "layers": LAYERS}}})
+    assert config["models"]["mine"]["layers"][0]["groups"] == 1
+
+
+def test_an_edit_of_a_factorys_file_is_another_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = completed(study({"arch": "factory", "factory": "nets.mine:make", "weights": "own"}))
+    run = ("digits", "theirs", AS_GIVEN, 3, "pgd40", "test")
+    sources = []
+    for text in (None, "a = 1", "a = 2"):
+        if text:
+            (tmp_path / "nets").mkdir(exist_ok=True)
+            (tmp_path / "nets" / "mine.py").write_text(text)
+        sources.append(specs.craft_spec(config, *run)["model"]["source"])
+    assert sources[0] is None and len(set(sources)) == 3
+
+
+def test_a_file_that_is_not_there_is_named_for_studies_that_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = completed(study() | {"run": ["s"]})
+    (told,) = missing_weights(config)
+    assert "models.theirs.weights is 'theirs.pt'" in told and str(tmp_path) in told
+    (tmp_path / "theirs.pt").write_bytes(b"x")
+    assert missing_weights(config) == []
+    assert missing_weights(completed(study())) == [] and BASE["run"] == ["quickstart"]

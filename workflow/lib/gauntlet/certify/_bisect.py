@@ -1,0 +1,107 @@
+"""From lower bounds of margins to certificates: bisection of eps, and a last word in float64."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gauntlet.certify._certificate import Certificate
+from gauntlet.certify._network import Node, evaluate, read_network
+from gauntlet.certify._region import Region, region
+from gauntlet.core.errors import GauntletError, Uncertifiable
+
+ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
+HALVINGS = 8
+NORMS = ("linf", "l2", "l1")
+Margins = Callable[[list[Node], list[Node], Region, Tensor], Tensor]  # lower bounds [N, K - 1]
+
+
+def prove(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    margins: Margins,
+    *,
+    norm: str,
+    eps: float,
+    radius: bool,
+    ceiling: float | None,
+    batch: int,
+) -> Certificate:
+    """Certify images [N, C, H, W] in [0, 1] with labels [N], `batch` at a time.
+
+    `margins(nodes, exact, region, labels)` bounds how far the label's logit lies above the others;
+    it takes the last step on the operations `exact`, in float64. A claim counts only if it holds by
+    more than float32 may cost the model under attack. With `radius`, the largest
+    proven eps up to the ceiling (twice eps if there is none) is found by bisection, else it is eps
+    or 0.
+    """
+    most = 2 * eps if ceiling is None else max(ceiling, eps)
+    _require(norm, eps, batch, ceiling)
+    if not isinstance(model, nn.Module):
+        raise Uncertifiable("A certificate needs the model's layers; this one is a mere function.")
+    exact = copy.deepcopy(model).double()
+    parts = []
+    for rows in torch.arange(len(images)).split(batch) if len(images) else ():
+        judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
+        parts.append(_found(judge, eps, most if radius else None))
+    if not parts:
+        none = images.new_zeros(0, dtype=torch.float64)
+        return Certificate(none, none, none > 0, none > 0)
+    return Certificate(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _require(norm: str, eps: float, batch: int, ceiling: float | None) -> None:
+    if norm not in NORMS:
+        raise GauntletError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}.")
+    if not eps >= 0 or batch < 1 or (ceiling is not None and not ceiling > 0):
+        raise GauntletError(
+            f"eps is {eps} (0 or more), batch is {batch} (1 or more) and ceiling is {ceiling} "
+            f"(above 0)."
+        )
+
+
+class _Judge:
+    """Asks for margins of one batch."""
+
+    def __init__(self, model, exact, images: Tensor, labels: Tensor, margins: Margins, norm: str):
+        self.images, self.labels, self.margins, self.norm = images, labels, margins, norm
+        with torch.no_grad():
+            self.nodes = read_network(model, images)
+            self.exact = read_network(exact, images.double())
+            logits = evaluate(self.nodes, images)
+        self.right = logits.argmax(1) == labels
+        self.slack = ROUNDING * logits.abs().amax(1).clamp(min=1).double()
+
+    def ask(self, rows: Tensor, eps: Tensor) -> Tensor:
+        """Give the least margin [M] of the images in `rows` with radii eps [M], less the slack."""
+        if len(rows) == 0:
+            return self.slack[rows]
+        area = region(self.images[rows], self.norm, eps.to(self.images.dtype))
+        found = self.margins(self.nodes, self.exact, area, self.labels[rows])
+        return found.amin(1).double() - self.slack[rows]
+
+
+def _found(judge: _Judge, eps: float, most: float | None) -> tuple[Tensor, ...]:
+    """Give radius, margin at eps, whether eps is proven, and that nothing was abstained from."""
+    right = judge.right.nonzero().squeeze(1)
+    margin = torch.full_like(judge.slack, -torch.inf)
+    margin[right] = judge.ask(right, torch.full_like(judge.slack[right], eps))
+    certified = margin > 0
+    radius = torch.where(certified, eps, 0.0).double()
+    if most is not None:
+        radius = _bisected(judge, right, certified, eps, most, radius)
+    return radius, margin, certified, torch.zeros_like(certified)
+
+
+def _bisected(judge: _Judge, right, certified, eps: float, most: float, radius: Tensor) -> Tensor:
+    """Search between what is proven and what is not."""
+    low = torch.where(certified, eps, 0.0).double()[right]
+    high = torch.where(certified, most, eps).double()[right]
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        holds = judge.ask(right, middle) > 0
+        low, high = torch.where(holds, middle, low), torch.where(holds, high, middle)
+    radius[right] = low
+    return radius

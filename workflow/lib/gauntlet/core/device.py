@@ -1,0 +1,75 @@
+"""Where and how tensors are computed: device, threads, determinism."""
+
+import ctypes
+import os
+
+import torch
+
+from gauntlet.core.errors import GauntletError
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+LARGEST_BLOCK, MOST_KEPT = 32 << 20, 2**31 - 1  # bytes; the first is the most that glibc takes
+
+
+def prepare(spec: dict) -> torch.device:
+    """Set up the process as the spec says and give its device.
+
+    Threads stand in the spec because another number gives other bits on a CPU. TF32 is off and
+    algorithms are deterministic. Raises GauntletError if the device is not there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(spec["threads"])
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads such memory
+    keep_memory()
+    return find_device(spec["device"])
+
+
+def keep_memory() -> bool:
+    """Let this process keep the memory of tensors that it frees; tell whether that could be done.
+
+    glibc gives large blocks back to the system and asks for them again, page by page: a third of
+    an attack's time on a CPU. Other C libraries are left as they are.
+    """
+    try:
+        adjust = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(adjust(MMAP_THRESHOLD, LARGEST_BLOCK) and adjust(TRIM_THRESHOLD, MOST_KEPT))
+
+
+def find_device(kind: str) -> torch.device:
+    """Give the device of a kind: cpu, cuda or mps."""
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(kind, False):
+        there = ", ".join(name for name, found in present.items() if found)
+        raise GauntletError(
+            f"compute.device resolved to '{kind}', but this machine's PyTorch offers {there}; "
+            f"set compute.device to one of these."
+        )
+    return torch.device(kind)
+
+
+def describe() -> dict[str, str]:
+    """Describe this machine for a provenance record."""
+    record = {"cpu": _processor(), "torch": torch.__version__}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        record["gpu"] = torch.cuda.get_device_name()
+    return record
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            return next(line.split(":")[1].strip() for line in stream if "model name" in line)
+    except (OSError, StopIteration):
+        import platform
+
+        return platform.processor() or platform.machine()

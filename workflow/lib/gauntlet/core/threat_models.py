@@ -1,0 +1,86 @@
+"""Threat models: what an adversarial example may be, and who judges it.
+
+Images are float32 in [0, 1], shape [N, C, H, W]; eps has the same unit. The judge of a result is
+here, in code that no attack owns; the balls that attacks move in are in `balls`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NORMS = ("linf", "l2", "l1")
+ORDERS = {"linf": float("inf"), "l2": 2, "l1": 1}
+SLACK = 1e-6  # relative to eps: what rounding to float32 may cost
+GREY_LEVELS = 255  # steps of an image file with 8 bits a channel
+# What an attack without a norm is measured in: the name of its threat model, and its size's key.
+EXTENTS = {
+    "gaussian_noise": ("noise", "sigma"),
+    "spatial": ("spatial", "rotation"),
+    "corruptions": ("corruptions", "severity"),
+}
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack gives back, and what it cost; counts are int64 [N], one per image.
+
+    `images` [N, C, H, W] float32; `forwards` and `backwards` are passes through the model;
+    `success_query` is the forward pass that found the example (0 where there is none). An ensemble
+    says in `success_by` which of its `members` found it (-1 where none did).
+    """
+
+    images: Tensor
+    forwards: Tensor
+    backwards: Tensor
+    success_query: Tensor
+    success_by: Tensor | None = None
+    members: tuple[str, ...] = ()
+
+
+def per_image(values: Tensor) -> Tensor:
+    """Shape a value per image [N] so that it broadcasts over [N, C, H, W]."""
+    return values.view(-1, 1, 1, 1)
+
+
+def distance(examples: Tensor, images: Tensor, norm: str) -> Tensor:
+    """Measure each example's distance from its image in float64: float64 [N]."""
+    difference = (examples.double() - images.double()).flatten(1)
+    return torch.linalg.vector_norm(difference, ORDERS[norm], dim=1)
+
+
+def admissible(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tensor:
+    """Say which examples are finite, in [0, 1] and, for a norm of NORMS, in the ball: bool [N]."""
+    flat = examples.flatten(1)
+    fine = (flat.isfinite() & (flat >= 0) & (flat <= 1)).all(dim=1)
+    if norm in NORMS:
+        fine &= distance(examples, images, norm) <= eps * (1 + SLACK)
+    return fine
+
+
+def on_grid(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tensor:
+    """Round examples to what an image file of 8 bits can hold, inside the ball where it can.
+
+    Every value goes to the nearest grey level; where that leaves the ball, to the nearest one
+    towards its image.
+    """
+    levels = examples.double() * GREY_LEVELS
+    nearest = (levels.round() / GREY_LEVELS).float()
+    towards = torch.where(examples > images, levels.floor(), levels.ceil()) / GREY_LEVELS
+    fine = admissible(nearest, images, norm, eps)
+    return torch.where(per_image(fine), nearest, towards.float())
+
+
+def round_towards(wide: Tensor, images: Tensor) -> Tensor:
+    """Round float64 values to float32, never further from the image than they were."""
+    narrow = wide.float()
+    beyond = (narrow.double() - images.double()).abs() > (wide - images.double()).abs()
+    return torch.where(beyond, torch.nextafter(narrow, images), narrow)
+
+
+def extent(point: dict) -> tuple[str, float]:
+    """Give the threat model of an attack's point: norm and eps, or what stands for them."""
+    if "norm" in point:
+        return point["norm"], point["eps"]
+    threat, key = EXTENTS[point["kind"]]
+    return threat, point[key]

@@ -1,0 +1,1 @@
+"""From ledgers to numbers: attack and certificate ledgers, metrics, summaries, the gate."""

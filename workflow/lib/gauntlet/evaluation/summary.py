@@ -1,0 +1,80 @@
+"""From rows to summaries: means over seeds."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.evaluation.metrics import rounded, wilson
+
+GROUP = ("dataset", "model", "defense", "attack", "source", "access", "norm", "eps")
+SUMMARY = (
+    *GROUP,
+    *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
+    *("robust_mean", "robust_std", "robust_low", "robust_high", "robust_8bit_mean"),
+    *("certified_mean", "certified_std", "certified_low", "certified_high"),
+    *("success_mean", "loss_mean", "forwards_mean", "backwards_mean", "success_by"),
+    *("selection", "audit", "warning"),
+)
+MEANS = {
+    "robust_8bit": "robust_8bit",
+    "success": "success_rate",
+    "loss": "mean_adversarial_loss",
+    "forwards": "mean_forwards",
+    "backwards": "mean_backwards",
+}
+
+
+def summarize(rows: Sequence[dict]) -> list[dict]:
+    """Join the rows of all seeds: one row per model, attack and eps, in the order of the rows.
+
+    Intervals are Wilson's for the mean accuracy and the n images that all seeds share.
+    """
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
+    return [dict(zip(GROUP, key, strict=True)) | _joined(group) for key, group in groups.items()]
+
+
+def _joined(rows: list[dict]) -> dict:
+    name, counts = "/".join(rows[0][key] for key in GROUP[:4]), {row["n"] for row in rows}
+    if len(counts) != 1:
+        raise GauntletError(f"{name} has {sorted(counts)} images by seed; allowed is one number.")
+    joined = {"n": counts.pop(), "seeds": len(rows), "selection": rows[0]["selection"]}
+    for name in ("clean", "robust", "certified"):
+        mean, spread = mean_std(rows, f"{name}_accuracy")
+        nothing = math.isnan(mean)  # an attack that failed its check, or no certificate
+        low, high = (mean, mean) if nothing else wilson(mean, int(joined["n"]))
+        parts = {"mean": mean, "std": spread, "low": low, "high": high}
+        joined |= {f"{name}_{part}": rounded(value) for part, value in parts.items()}
+    for short, column in MEANS.items():
+        joined[f"{short}_mean"] = rounded(mean_std(rows, column)[0])
+    joined["success_by"] = _success_by(rows)
+    return joined | {"audit": _by_seed(rows, "audit"), "warning": _by_seed(rows, "warning")}
+
+
+def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
+    """Give mean and sample standard deviation of a column's filled fields; nan for too few."""
+    values = [float(row[column]) for row in rows if row.get(column) not in ("", None)]
+    mean = fmean(values) if values else math.nan
+    return mean, stdev(values) if len(values) > 1 else math.nan
+
+
+def _success_by(rows: Sequence[dict]) -> str:
+    """Add up over seeds how many images each attack or member felled."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        for share in filter(None, str(row["success_by"]).split("; ")):
+            name, count = share.rsplit(" ", 1)
+            counts[name] = counts.get(name, 0) + int(count)
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return "; ".join(f"{name} {count}" for name, count in ordered)
+
+
+def _by_seed(rows: Sequence[dict], column: str) -> str:
+    """Join the seeds' words, each with the seeds that it concerns."""
+    seeds: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get(column):
+            seeds.setdefault(row[column], []).append(row["seed"])
+    return "; ".join(f"seed {', '.join(which)}: {text}" for text, which in seeds.items())

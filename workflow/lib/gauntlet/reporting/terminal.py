@@ -1,0 +1,69 @@
+"""Show a finished study: `python -m gauntlet.reporting.terminal results/studies/quickstart`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.evaluation.metrics import read_rows
+from gauntlet.reporting import audit_columns
+from gauntlet.reporting.tables import Table, headline_table, right_aligned, warnings, written
+
+
+def terminal(summary_csv: str | Path, width: int = 100) -> str:
+    """Give a study's short table as plain text that fits the width, with warnings below.
+
+    Where it does not fit, the spread over seeds is left out; then columns go below.
+    """
+    rows = read_rows(summary_csv)
+    table = headline_table(rows)
+    text = plain(table, width)
+    if "\n\n" in text:
+        text = plain(headline_table(rows, spread=False), width)
+    return "\n".join([table.title, "", text, *warnings(rows), *audit_columns.lines(rows)])
+
+
+def plain(table: Table, width: int) -> str:
+    """Write a table as plain text; columns that do not fit go below, behind the names again."""
+    names = [*range(right_aligned(table).index(True))]
+    blocks, columns = [], list(names)
+    for column in range(len(names), len(table.head)):
+        wider = written(table, "simple", [*columns, column])
+        if len(columns) > len(names) and len(wider.splitlines()[1]) > width:
+            blocks.append(written(table, "simple", columns))
+            columns = list(names)
+        columns.append(column)
+    return "\n\n".join([*blocks, written(table, "simple", columns)])
+
+
+def places(study: Path) -> list[str]:
+    """Say where a study's tables, figures and report lie."""
+    found = [
+        path for path in (study / "report.html", study.parents[1] / "report.html") if path.exists()
+    ]
+    return [
+        f"tables   {study}/summary.md, .csv, .tex; every seed: {study}/robustness.csv",
+        f"figures  {study / 'figures'}/*.png, *.svg",
+        f"report   {found[0] if found else 'made by: make report'}",
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Show the named study folders; 1 if one of them is not finished."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
+    width = shutil.get_terminal_size((100, 24)).columns
+    try:
+        for study in map(Path, arguments):
+            summary = study / "summary.csv"
+            if not summary.is_file():
+                raise GauntletError(f"{summary} does not exist; a study is made by snakemake.")
+            sys.stdout.write("\n".join(["", terminal(summary, width), "", *places(study), ""]))
+    except GauntletError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

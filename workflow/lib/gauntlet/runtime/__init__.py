@@ -1,0 +1,1 @@
+"""A job on a machine: running it, its provenance, the store, leases of GPUs."""

@@ -1,0 +1,101 @@
+"""Whose folder it is: a file that names the launcher's machine and process, and its pulse.
+
+On the same machine the process itself is looked for. From another machine only the pulse can be
+seen: a counter in the file, watched for longer than shared file systems keep old attributes.
+Neither clocks nor file locks are relied on.
+"""
+
+import json
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+
+from gauntlet.core.errors import GauntletError
+
+FILE = ".gauntlet/launcher.json"  # below the working directory
+PULSE = 10.0  # seconds between two beats
+WATCH = 90.0  # seconds without a beat after which a launcher elsewhere is gone
+
+
+class Claim:
+    """A launcher's claim to a folder; `with` takes it and gives it back."""
+
+    def __init__(self, folder: str, watch: float = WATCH, pause: float = PULSE / 2):
+        self.path = Path(folder) / FILE
+        self._watch, self._pause = watch, pause
+        self._record = {"host": socket.gethostname(), **_self(), "token": uuid.uuid4().hex}
+        self._count, self._last = 0, 0.0
+
+    def __enter__(self) -> "Claim":
+        before = read(self.path)
+        if before and self._alive(before):
+            raise GauntletError(
+                f"a launcher already works in {self.path.parents[1]} (process {before['pid']} on "
+                f"{before['host']}); allowed is one, so end that one first."
+            )
+        self.beat(at_once=True)
+        if read(self.path).get("token") != self._record["token"]:
+            raise GauntletError(
+                f"another launcher took {self.path.parents[1]} at the same moment; allowed is one."
+            )
+        return self
+
+    def __exit__(self, *_) -> None:
+        if read(self.path).get("token") == self._record["token"]:
+            self.path.unlink(missing_ok=True)
+
+    def beat(self, at_once: bool = False) -> None:
+        """Show that the launcher lives, if it is time to."""
+        if not at_once and time.monotonic() - self._last < PULSE:
+            return
+        self._count, self._last = self._count + 1, time.monotonic()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f".{self.path.name}.{self._record['token']}")
+        partial.write_text(json.dumps({**self._record, "beat": self._count}), encoding="utf-8")
+        os.replace(partial, self.path)
+
+    def _alive(self, record: dict) -> bool:
+        if record["host"] == socket.gethostname():
+            return lives(record)
+        end = time.monotonic() + self._watch
+        while time.monotonic() < end:
+            time.sleep(self._pause)
+            if read(self.path) != record:
+                return bool(read(self.path))
+        return False
+
+
+def read(path: Path) -> dict:
+    """Read a claim; what is none, or broken, is an empty one."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if {"host", "pid", "started", "boot"} <= set(record) else {}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def lives(record: dict) -> bool:
+    """Whether the very process that a claim names still runs on this machine."""
+    return record["boot"] == _boot() and record["started"] == _started(record["pid"])
+
+
+def _self() -> dict:
+    return {"pid": os.getpid(), "boot": _boot(), "started": _started(os.getpid())}
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's ticks since boot; empty if there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]

@@ -1,0 +1,129 @@
+"""How a result came about, beside the result; and whether files still are what was written."""
+
+import json
+import os
+import platform
+import resource
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import sha256
+
+ENDING = ".provenance.json"
+VERSIONS = ("snakemake", "torch", "torchvision", "numpy", "pandas", "matplotlib")
+
+
+def input_paths(task: dict) -> list[str]:
+    """List a task's input files, in their order."""
+    values = task["inputs"].values()
+    return [path for value in values for path in ([value] if isinstance(value, str) else value)]
+
+
+def checked_inputs(task: dict) -> dict[str, str]:
+    """Give the sha256 of every input: path -> digest.
+
+    Raises GauntletError for one that is not what its own provenance says was written: truncated
+    by a file system that crashed, or changed by hand. Modification times are not asked.
+    """
+    digests = {path: sha256(path) for path in input_paths(task)}
+    for path, digest in digests.items():
+        if told := _differs(path, digest):
+            raise GauntletError(told)
+    return digests
+
+
+def damaged(records: Iterable[Path]) -> dict[str, str]:
+    """Say of every file that is not what its record says was written: path -> one sentence."""
+    found = {}
+    for record in sorted(records):
+        for path in sorted(_written(record)):
+            if os.path.isfile(path) and (told := _differs(path, sha256(path))):
+                found[path] = told
+    return found
+
+
+def _differs(path: str, digest: str) -> str | None:
+    for record in sorted(Path(path).parent.glob(f"*{ENDING}")):
+        wanted = _written(record).get(path)
+        if wanted not in (None, digest):
+            return (
+                f"{path} is not what {record.name} says was written (it was truncated or changed "
+                f"since); remove it, and the next run makes it again."
+            )
+    return None
+
+
+def _written(record: Path) -> dict[str, str]:
+    """Give path -> sha256 of what a record says was written; nothing of a record in ruins."""
+    try:
+        state = record.stat()
+    except OSError:
+        return {}
+    return _outputs(str(record), state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _outputs(record: str, changed: int, size: int) -> dict[str, str]:
+    try:
+        return json.loads(Path(record).read_text(encoding="utf-8"))["outputs"]
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def cpu_seconds() -> float:
+    """Give the CPU time of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def made(task: dict, seconds: float, cpu: float, devices: list[str]) -> dict:
+    """Tell by what a task's result was made: spec, code, versions, hardware, time and memory.
+
+    `peak_rss_mb` is of the largest process, where several share the work.
+    """
+    each = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in each)
+    there = {"machine": platform.machine(), "cores": os.cpu_count()}
+    there |= {"devices": devices} if devices else {}
+    return {
+        "spec": task["params"].get("spec"),
+        "code": task["params"].get("code"),
+        "versions": versions(),
+        "hardware": there | _torch_hardware(),
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu, 3),
+        "peak_rss_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10)),
+    }
+
+
+def record(task: dict, inputs: dict[str, str], outputs: dict[str, str], how: dict) -> str:
+    """Give the whole record as text: `outputs` by name, `how` from `made`."""
+    named = {task["outputs"][name]: digest for name, digest in outputs.items()}
+    whole = {"rule": task["rule"], "inputs": inputs, "outputs": named} | how
+    return json.dumps(whole, indent=2, sort_keys=True) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | dict(_packages())
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    for name in VERSIONS:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _torch_hardware() -> dict:
+    """Ask PyTorch for its hardware, if the stage has used it."""
+    if "torch" not in sys.modules:
+        return {}
+    from gauntlet.core.device import describe
+
+    return describe()

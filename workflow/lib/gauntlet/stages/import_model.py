@@ -1,0 +1,90 @@
+"""From a user's file to a state that the workflow's own jobs load."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.models import Classifier, bare_network, build_model
+from gauntlet.models.external.archives import require_content, require_sizes
+from gauntlet.models.external.bundle import pack
+from gauntlet.models.external.matching import matched
+from gauntlet.models.external.states import read_state
+from gauntlet.study.matrix import ARTEFACTS
+
+NORMALISATION = ("mean", "std")
+
+
+@dataclass
+class Imported:
+    """What was made of a file.
+
+    state: what is saved. sha256: the file's. notes: what was done to read it. rebuild: builds the
+    model with other input settings; None where the file or the factory sets them itself.
+    """
+
+    state: dict[str, Tensor]
+    sha256: str | None = None
+    notes: list[str] = field(default_factory=list)
+    rebuild: Callable[[dict], Classifier] | None = None
+
+
+def import_weights(
+    spec: dict, shape: tuple[int, int, int], classes: int, path: str | None
+) -> Imported:
+    """Read an external model's file for images of `shape` (C, H, W); `path` is None for `own`.
+
+    Raises GauntletError, with the file's name, for whatever is wrong with it.
+    """
+    settings = spec["model"]
+    if path is None:
+        return Imported(build_model(settings, shape, classes, spec["seed"]).state_dict())
+    digest = require_content(path, spec["sha256"])
+    if settings["arch"] in ARTEFACTS:
+        return _artefact(settings, shape, classes, path, digest)
+    model = build_model(settings, shape, classes, 0)
+    theirs, notes = read_state(path, _bytes(model))
+    if theirs.keys() == model.state_dict().keys():
+        notes.append("the file is one of Gauntlet's: it brings its normalisation")
+        return Imported(_whole(model, settings, theirs, path, notes), digest, notes)
+    network = bare_network(model, settings)
+    found = matched(network.state_dict(), theirs, path, notes)
+    network.load_state_dict(found)
+
+    def rebuild(changed: dict) -> Classifier:
+        again = build_model(changed, shape, classes, 0)
+        bare_network(again, changed).load_state_dict(found)
+        return again
+
+    return Imported(model.state_dict(), digest, notes, rebuild)
+
+
+def _artefact(
+    settings: dict, shape: tuple[int, int, int], classes: int, path: str, digest: str
+) -> Imported:
+    require_sizes(path)
+    content = Path(path).read_bytes()
+    try:
+        build_model(settings, shape, classes, 0, content)
+    except GauntletError as error:
+        raise GauntletError(f"{path} cannot be used: {error}") from error
+
+    def rebuild(changed: dict) -> Classifier:
+        return build_model(changed, shape, classes, 0, content)
+
+    return Imported(pack(content), digest, rebuild=rebuild)
+
+
+def _whole(
+    model: Classifier, settings: dict, theirs: dict[str, Tensor], path: str, notes: list[str]
+) -> dict[str, Tensor]:
+    """Take a model of ours; only a normalisation that is set stands instead of the file's."""
+    own = model.state_dict()
+    kept = {name: own[name].clone() for name in NORMALISATION if name in settings}
+    return matched(own, theirs, path, notes) | kept
+
+
+def _bytes(model: nn.Module) -> int:
+    return sum(value.numel() * value.itemsize for value in model.state_dict().values())

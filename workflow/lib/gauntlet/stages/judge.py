@@ -1,0 +1,130 @@
+"""The ledger: a row per image, attack and eps, judged in float32 on what was saved."""
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from gauntlet.core import scoring, threat_models
+from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.rng import fixed_draws
+from gauntlet.stages.craft import CraftedExamples, EvalImages, members_of, named
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = [
+    *("index", "label", "access", "norm", "eps"),
+    *("clean_prediction", "adversarial_prediction", "clean_loss", "adversarial_loss"),
+    *("clean_confidence", "adversarial_confidence", "linf", "l2", "l1"),
+    *("success", "success_8bit", "success_by", "success_query"),
+    *("forwards", "backwards", "draw_loss"),
+    "note",
+]
+
+
+def ledger(
+    model: nn.Module,
+    spec: dict,
+    eval_images: EvalImages,
+    examples: Tensor,
+    access: str,
+    crafted: CraftedExamples | None = None,
+) -> Iterator[dict]:
+    """Judge saved examples [E, N, C, H, W] and give one row per image and eps.
+
+    An example counts as success only if its image was classified rightly, it is misclassified,
+    and it lies in [0, 1] and in the ball; `success_8bit` asks the same of the example rounded to
+    what an image file can hold. `success_by` names the attack, or the member of an ensemble. A
+    model that draws random numbers draws the same for clean images in every ledger.
+    """
+    batched = BatchedModel(model, spec["batch"])
+    with fixed_draws(0, "clean"):
+        clean = named(
+            eval_images, lambda: scoring.score(batched, eval_images.images, eval_images.labels)
+        )
+    constants = {"access": access, "note": scoring.outputs_note(batched, eval_images.images)}
+    for number, point in enumerate(spec["points"]):
+        norm, eps = threat_models.extent(point)
+        columns, success = _judged(batched, eval_images, clean, examples[number], norm, eps)
+        if crafted is not None:
+            columns |= _costs(crafted, number, members_of(point), success)
+        yield from _rows(columns, constants | {"norm": norm, "eps": repr(float(eps))})
+
+
+def _judged(
+    batched: BatchedModel, eval_images: EvalImages, clean, examples: Tensor, norm: str, eps: float
+):
+    images, truth = eval_images.images, eval_images.labels.cpu()
+    finite = torch.where(
+        examples.isfinite(), examples, images
+    )  # what is no number is refused below
+    hostile = scoring.score(batched, finite, eval_images.labels)
+    fine = threat_models.admissible(examples, images, norm, eps).cpu()
+    if not bool(fine.all()):
+        logger.warning("%d examples break the threat model; none counts", int((~fine).sum()))
+    right = clean.prediction == truth
+    success = fine & right & (hostile.prediction != truth)
+    columns = {
+        "index": eval_images.index,
+        "label": truth,
+        "clean_prediction": clean.prediction,
+        "adversarial_prediction": hostile.prediction,
+        "clean_loss": clean.loss,
+        "adversarial_loss": hostile.loss,
+        "clean_confidence": clean.confidence,
+        "adversarial_confidence": hostile.confidence,
+    }
+    columns |= {
+        name: threat_models.distance(examples, images, name) for name in threat_models.NORMS
+    }
+    columns["success"] = success.int()
+    columns["success_8bit"] = _rounded_success(
+        batched, eval_images, examples, success, norm, eps
+    ).int()
+    return columns, success
+
+
+def _rounded_success(
+    batched, eval_images: EvalImages, examples, success, norm: str, eps: float
+) -> Tensor:
+    """Round the examples that succeeded to 8 bits and judge them again."""
+    rows = success.nonzero().squeeze(1).to(examples.device)
+    found = torch.zeros_like(success)
+    if len(rows):
+        images, truth = eval_images.images[rows], eval_images.labels[rows]
+        stored = threat_models.on_grid(examples[rows], images, norm, eps)
+        missed = scoring.predict(batched, stored) != truth
+        found[rows.cpu()] = (missed & threat_models.admissible(stored, images, norm, eps)).cpu()
+    return found
+
+
+def _costs(
+    crafted: CraftedExamples, number: int, members: tuple[str, ...], success: Tensor
+) -> dict:
+    by = [
+        members[who] if won and who >= 0 else ""
+        for who, won in zip(crafted.success_by[number].tolist(), success.tolist(), strict=True)
+    ]
+    columns = {
+        "success_by": by,
+        "success_query": torch.where(success, crafted.success_query[number], 0),
+        "forwards": crafted.forwards[number],
+        "backwards": crafted.backwards[number],
+    }
+    losses = crafted.draw_loss[number]
+    return columns | ({} if bool(losses.isnan().all()) else {"draw_loss": losses})
+
+
+def _rows(columns: dict, constants: dict[str, str]) -> Iterator[dict]:
+    texts = {name: _texts(values) for name, values in columns.items()}
+    for values in zip(*texts.values(), strict=True):
+        yield dict(zip(texts, values, strict=True)) | constants
+
+
+def _texts(values: Tensor | list) -> list:
+    if isinstance(values, list):
+        return values
+    if values.is_floating_point():
+        return [f"{value:.7g}" for value in values.tolist()]
+    return values.tolist()

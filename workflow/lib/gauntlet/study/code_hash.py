@@ -1,0 +1,102 @@
+"""Which code decides a result: a hash over a script and all it imports from this package.
+
+Comments, docstrings and layout do not count. Standard library only: the workflow's parsing
+imports this file.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+LIBRARY = Path(__file__).resolve().parents[1]
+# Modules that start jobs and talk to people: they see results but decide none.
+# Downloads are verified by content, so how they were fetched decides nothing either.
+BYSTANDERS = frozenset(
+    f"gauntlet.{name}"
+    for name in ("runtime.job", "runtime.worker", "runtime.gpu_leases", "runtime.gpu_inventory")
+    + ("runtime.cluster.node", "reporting.terminal", "core.progress", "core.files")
+    + ("core.download.mirrors", "core.download.http", "core.download.meter", "data._debian")
+    + ("stages.train_messages",)
+)
+
+
+def code_hash(script: Path, plugins: tuple[str, ...] = ()) -> str:
+    """Give a hash that changes when, and only when, the code of one kind of job changes.
+
+    `script` is the stage's file; `plugins` are the modules that its spec names and that are
+    loaded by name. Raises FileNotFoundError if one of them does not exist.
+    """
+    own = _normalised(script.resolve())
+    parts = {"": own.digest}
+    for module in sorted(_closure((*own.imports, *plugins))):
+        parts[module] = _normalised(module_path(module)).digest
+    text = "\n".join(f"{name} {digest}" for name, digest in parts.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def module_path(module: str) -> Path | None:
+    """Find a module of this package; None if the name is an attribute, not a module."""
+    base = LIBRARY.joinpath(*module.split(".")[1:])
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+def imported_modules(source: str) -> set[str]:
+    """Name every module of this package that a source imports, at any depth of nesting."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "gauntlet" and module_path(name)}
+
+
+class _Source:
+    def __init__(self, text: str):
+        self.imports = tuple(sorted(imported_modules(text) - BYSTANDERS))
+        self.digest = hashlib.sha256(_without_words(text).encode()).hexdigest()
+
+
+@cache
+def _normalised(path: Path) -> _Source:
+    return _Source(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _closure(modules: tuple[str, ...]) -> frozenset[str]:
+    seen: set[str] = set()
+    todo = [name for name in modules if name not in BYSTANDERS]
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        path = module_path(module)
+        if path is None:
+            raise FileNotFoundError(f"no module {module} in {LIBRARY}")
+        seen.add(module)
+        parent = module.rpartition(".")[0]
+        todo += [*_normalised(path).imports, *([parent] if parent else [])]
+    return frozenset(seen)
+
+
+def _without_words(text: str) -> str:
+    """Give the source as its syntax tree reads, without docstrings."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            node.body = body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,1 @@
+"""What a study costs before it runs: work, rates, memory, time and priority of its jobs."""

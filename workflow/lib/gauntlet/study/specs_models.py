@@ -1,0 +1,42 @@
+"""Specifications of the jobs that bring models in and take them out.
+
+Standard library only; see `spec` for what a specification is.
+"""
+
+import os
+
+from gauntlet.study.matrix import OWN
+from gauntlet.study.models import local_weights, model_settings
+from gauntlet.study.specs import CHUNKS, Spec, device_kind, ordered
+
+
+def weights_spec(config: Spec, model: str) -> Spec:
+    """Say where an external model's file is fetched from, and what it must be."""
+    settings = config["models"][model]
+    return ordered({"url": settings["weights"], "sha256": settings["sha256"]})
+
+
+def import_spec(config: Spec, dataset: str, model: str, seed: int | str) -> Spec:
+    """Say how an external model is read and checked; its file is an input.
+
+    `name` is the file's name as messages show it, or `own` for a factory's own weights.
+    """
+    settings, compute = config["models"][model], config["compute"]
+    device = device_kind(config)
+    own = {
+        "batch": compute["batch"] or CHUNKS[device],
+        "device": device,
+        "expected_clean_accuracy": settings.get("expected_clean_accuracy"),
+        "model": model_settings(config, model),
+        "name": local_weights(settings) or os.path.basename(settings["weights"]),
+        "seed": int(seed),
+        "sha256": settings.get("sha256"),
+        "threads": compute["threads"],
+    }
+    return ordered(own | ({"name": OWN} if settings["weights"] == OWN else {}))
+
+
+def export_spec(config: Spec, model: str) -> Spec:
+    """Say which model is written for other programs; its weights are an input."""
+    own = {"device": "cpu", "model": model_settings(config, model), "threads": 1}
+    return ordered(own)

@@ -1,0 +1,1 @@
+"""Training: the loop, one step, optimizers, checkpoints, several processes, defenses."""
