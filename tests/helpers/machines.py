@@ -11,8 +11,8 @@ from tests.helpers.places import LIBRARY
 
 JOB = """
 import logging, os, subprocess, sys
-from gauntlet import leases
-from gauntlet.errors import GauntletError
+from gauntlet.runtime import gpu_leases
+from gauntlet.core.errors import GauntletError
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 gpu_leases.FOLDER, gpu_leases.PAUSE, gpu_leases.PATIENCE = sys.argv[2], 0.05, float(sys.argv[3])
 try:

@@ -172,7 +172,7 @@ def test_sigterm_leaves_nothing(task, tmp_path):
     script.write_text(
         "import json, sys, time\n"
         "from pathlib import Path\n"
-        "from gauntlet import job\n"
+        "from gauntlet.runtime import job\n"
         "def stage(data, ledgers, table, record, *, spec):\n"
         "    Path(record).write_text('half'); Path(table).write_text('half')\n"
         "    time.sleep(60)\n"

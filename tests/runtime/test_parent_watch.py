@@ -25,7 +25,7 @@ def _as_before(monkeypatch, tmp_path):
 SCRIPT = """
 import json, os, sys, time
 from pathlib import Path
-from gauntlet import job, parentage
+from gauntlet.runtime import job, parent_watch
 if len(sys.argv) == 3:
     import subprocess
     parent_watch.announce()
@@ -87,13 +87,14 @@ def test_two_copies_of_one_job_do_no_harm(tmp_path):
     code = """
 import json, sys, time
 from pathlib import Path
-from gauntlet import job, pools
+from gauntlet.runtime import job
+from gauntlet.stages import partial
 import torch
 def stage(source, array, *, spec, keep):
     parts = []
     for number in range(12):
-        found = pools.resumed(keep, number, ["x"]) or {"x": torch.full((4,), float(number))}
-        pools.save(keep, number, found)
+        found = partial.resumed(keep, number, ["x"]) or {"x": torch.full((4,), float(number))}
+        partial.save(keep, number, found)
         parts.append(found["x"])
         time.sleep(0.02 * (1 + number % 3))
     Path(array).write_bytes(torch.cat(parts).numpy().tobytes())

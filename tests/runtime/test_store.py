@@ -172,8 +172,8 @@ def test_many_processes_share_it(tmp_path):
     code = """
         import random, sys
         from pathlib import Path
-        from gauntlet.digest import sha256
-        from gauntlet.store import Store
+        from gauntlet.core.files import sha256
+        from gauntlet.runtime.store import Store
         me, folder = sys.argv[1], Path(sys.argv[2])
         mine, store, chance = folder / me, Store(folder / "store", 20_000), random.Random(me)
         mine.mkdir()

@@ -26,8 +26,8 @@ def stage(out, *, spec):
 """
 LAUNCH = """
 import json, sys
-from gauntlet import warm
-code = warm.delegate(json.loads(sys.argv[1]))
+from gauntlet.runtime import worker
+code = worker.delegate(json.loads(sys.argv[1]))
 sys.exit(99 if code is None else code)
 """
 

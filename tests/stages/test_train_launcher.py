@@ -24,12 +24,12 @@ import json, logging, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from pathlib import Path
 import torch
-from gauntlet import stopping
-from gauntlet.errors import GauntletError
+from gauntlet.core import signals
+from gauntlet.core.errors import GauntletError
 from train_model import train_model
 logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 torch.set_num_threads(1)
-stopping.end_on_signals()
+signals.end_on_signals()
 files, outputs, keep, spec, start = json.loads(sys.argv[2])
 try:
     train_model(*files, start, [], *outputs, spec=spec, keep=Path(keep))

@@ -7,9 +7,10 @@ import pytest
 from gauntlet.study import code_hash
 from tests.helpers.places import ROOT
 
+STANDARD = "training.defenses.standard"
 JOBS = {
-    "train-standard": ("train_model", ("models.article_cnn", "defenses.standard", "attacks.pgd")),
-    "train-fgsm": ("train_model", ("models.mlp", "defenses.adversarial", "attacks.fgsm")),
+    "train-standard": ("train_model", ("models.article_cnn", STANDARD, "attacks.pgd")),
+    "train-fgsm": ("train_model", ("models.mlp", "training.defenses.adversarial", "attacks.fgsm")),
     "craft-pgd": ("craft_examples", ("models.article_cnn", "attacks.pgd")),
     "craft-noise": ("craft_examples", ("models.article_cnn", "attacks.gaussian_noise")),
     "evaluate": ("evaluate_robustness", ()),
@@ -31,28 +32,43 @@ EDITS = {
         "clamp_(0, 2)",
         {"craft-noise"},
     ),
-    "shared loop": ("lib/gauntlet/attacks/_descent.py", "+= together", "+= 2", TRAININGS | CRAFTS),
+    "shared loop": (
+        "lib/gauntlet/attacks/base/pgd_loop.py",
+        "+= together",
+        "+= 2",
+        TRAININGS | CRAFTS,
+    ),
     "training loop": (
-        "lib/gauntlet/collapse.py",
+        "lib/gauntlet/training/catastrophic_overfitting.py",
         "GAP = 0.3",
         "GAP = 0.4",
         TRAININGS,
     ),
     "defense": (
-        "lib/gauntlet/defenses/standard.py",
+        "lib/gauntlet/training/defenses/standard.py",
         "model(images)",
         "model(images * 1)",
         {"train-standard"},
     ),
-    "threat model": ("lib/gauntlet/threat.py", "SLACK = 1e-6", "SLACK = 1e-5", TRAININGS | CRAFTS),
+    "threat model": (
+        "lib/gauntlet/core/threat_models.py",
+        "SLACK = 1e-6",
+        "SLACK = 1e-5",
+        TRAININGS | CRAFTS,
+    ),
     "FGSM, which validates": ("lib/gauntlet/attacks/fgsm.py", "steps=1", "steps=2", TRAININGS),
     "stage script": ("scripts/craft_examples.py", '"white-box"', '"whitebox"', CRAFTS),
     "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set()),
-    "comment": ("lib/gauntlet/training.py", "import logging", "# more\nimport logging", set()),
-    "layout": ("lib/gauntlet/threat.py", "GREY_LEVELS = 255", "GREY_LEVELS   =   255", set()),
-    "job's messages": ("lib/gauntlet/job.py", "done in", "ready in", set()),
-    "progress": ("lib/gauntlet/progress.py", "about", "some", set()),
-    "warm worker": ("lib/gauntlet/warm.py", "PATIENCE = 30.0", "PATIENCE = 31.0", set()),
+    "comment": ("lib/gauntlet/training/loop.py", "import logging", "# more\nimport logging", set()),
+    "layout": (
+        "lib/gauntlet/core/threat_models.py",
+        "GREY_LEVELS = 255",
+        "GREY_LEVELS   =   255",
+        set(),
+    ),
+    "job's messages": ("lib/gauntlet/runtime/job.py", "done in", "ready in", set()),
+    "progress": ("lib/gauntlet/core/progress.py", "about", "some", set()),
+    "warm worker": ("lib/gauntlet/runtime/worker.py", "PATIENCE = 30.0", "PATIENCE = 31.0", set()),
 }
 
 

@@ -15,8 +15,8 @@ BASE_TRAINING = load_schema(str(SCHEMA))["properties"]["training"]["properties"]
 SWITCHES = {"dataset": "source", "model": "arch", "attack": "kind", "defense": "kind"}
 SWITCHES |= {"certificate": "kind"}
 SWITCHES |= {"layer": "layer"}
-FOLDERS = {"dataset": "data", "model": "models", "attack": "attacks", "defense": "defenses"}
-FOLDERS |= {"certificate": "certify"}
+FOLDERS = {"dataset": "data", "model": "models", "attack": "attacks"}
+FOLDERS |= {"certificate": "certify", "defense": "training.defenses"}
 BRANCHES = [
     (family, kind)
     for family, switch in SWITCHES.items()
@@ -108,7 +108,7 @@ HANDED = {
     "models": {"artefact", "gradients"},
     "attacks": {"streams", "early_stop"},
     "certify": {"streams", "generator"},
-    "defenses": {"generator", "size"},
+    "training.defenses": {"generator", "size"},
 }
 # `static` gets the examples of `attack` against `source`, as files.
 RENAMED = {("defense", "static"): {"crafted": {"attack", "source"}}}
@@ -133,6 +133,6 @@ def test_settings_are_the_plugins_keyword_arguments(family, kind):
 
 @pytest.mark.parametrize("family", FOLDERS)
 def test_every_plugin_file_is_in_the_schema(family):
-    folder = ROOT / "workflow" / "lib" / "gauntlet" / FOLDERS[family]
+    folder = ROOT / "workflow" / "lib" / "gauntlet" / FOLDERS[family].replace(".", "/")
     files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
     assert files == {kind for own, kind in BRANCHES if own == family}

@@ -126,8 +126,8 @@ def test_plugins_are_the_modules_that_a_spec_names():
     config, run = completed(), ("digits", "article_cnn", "trades", 0)
     assert specs.plugins(specs.train_spec(config, *run)) == [
         "gauntlet.attacks.pgd",
-        "gauntlet.training.defenses.trades",
         "gauntlet.models.article_cnn",
+        "gauntlet.training.defenses.trades",
     ]
     assert specs.plugins(specs.craft_spec(config, *run, "fgsm", "test")) == [
         "gauntlet.attacks.fgsm",

@@ -17,7 +17,7 @@ def test_noise_has_its_sigma_and_is_not_cut(sigma):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
     model.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     labels = torch.zeros(64, dtype=torch.int64)
-    noise = load("defenses", "gaussian_noise")
+    noise = load("training.defenses", "gaussian_noise")
     noise(model, images, labels, generator=generator(0, "noise"), sigma=sigma)
     (noisy,) = seen
     assert float((noisy - images).std()) == pytest.approx(sigma, rel=0.05)
@@ -31,7 +31,7 @@ def test_noise_has_its_sigma_and_is_not_cut(sigma):
 def test_without_its_hostile_part_a_loss_is_the_clean_one(kind, change):
     model, part = tiny.model(), tiny.part(16)
     extra = {"attack": lambda images, labels: 9 * (1 - images), "generator": generator(0)}
-    loss = load("defenses", kind)
+    loss = load("training.defenses", kind)
     clean = cross_entropy(model(part.images), part.labels)
     assert torch.equal(loss(model, part.images, part.labels, **extra, **change), clean)
     mixed = loss(model, part.images, part.labels, **extra, **dict.fromkeys(change, 0.5))

@@ -136,13 +136,14 @@ def test_a_killed_process_goes_on_from_its_last_epoch(tmp_path):
     code = f"""
         import sys
         sys.path[:0] = {sys.path!r}
-        import torch, tiny
+        import torch
         from pathlib import Path
-        from gauntlet import training
+        from gauntlet.training import loop
+        from tests.helpers import tiny
         torch.set_num_threads(1)
         spec = tiny.spec(epochs=500)
         keep = Path({str(tmp_path)!r})
-        training.fit(tiny.model(), spec, tiny.part(50), tiny.part(24, 1), keep=keep)
+        loop.fit(tiny.model(), spec, tiny.part(50), tiny.part(24, 1), keep=keep)
     """
     child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
     path, end = tmp_path / "checkpoint.pt", time.monotonic() + 60

@@ -126,7 +126,7 @@ def test_schedules(name, values):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("after", [0, 9])
 def test_a_loss_that_is_no_number_ends_it(bad, after, monkeypatch, tmp_path):
-    calls, real = [], load("defenses", "standard")
+    calls, real = [], load("training.defenses", "standard")
 
     def standard(model, images, labels, *, generator):
         calls.append(1)

@@ -98,7 +98,7 @@ CODE = {
         {},
     ),
     "a defense's code": (
-        "lib/gauntlet/defenses/adversarial.py",
+        "lib/gauntlet/training/defenses/adversarial.py",
         "clean_share == 1",
         "clean_share == 1.0",
         BELOW | {"plot_training", "plot_examples"},

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 SMALL = merged(STUDY, {"studies": {"tiny": {"defenses": ["baseline", "pgd_at"]}}})
 EPS = merged(SMALL, {"attacks": {"quick": {"eps": 0.12}}})
 SUMMARY = "results/studies/tiny/summary.csv"
-TRAINING = "workflow/lib/gauntlet/training.py"
+TRAINING = "workflow/lib/gauntlet/training/loop.py"
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,9 @@ sys.exit(7 if "--fail" in sys.argv else 0)
 """
 LAUNCH = """
 import sys
-from gauntlet import launch, queue
-launch.SNAKEMAKE, launch.QUIET, queue.PAUSE = [sys.executable, {program!r}], 0.1, 0.1
-queue.jobs.__defaults__ = (1.0, 0.1)
+from gauntlet.runtime.cluster import launch, slurm_queue
+launch.SNAKEMAKE, launch.QUIET, slurm_queue.PAUSE = [sys.executable, {program!r}], 0.1, 0.1
+slurm_queue.jobs.__defaults__ = (1.0, 0.1)
 sys.exit(launch.main(sys.argv[1:]))
 """
 

@@ -81,7 +81,7 @@ def _active(
     stay = (~state.success[rows]).nonzero().squeeze(1)
     if len(stay) == len(rows):
         return rows, area, streams, *tensors
-    return rows[stay], area.select(stay), streams.select(stay), *(part[stay] for part in state)
+    return rows[stay], area.select(stay), streams.select(stay), *(part[stay] for part in tensors)
 
 
 def _ask(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
