@@ -10,7 +10,7 @@ from gauntlet.core.threat_models import AttackResult
 
 NORMS = ("linf", "l2")
 CHECK_SLACK = 0.5
-STEP = "eps / steps"
+DEFAULT_STEP = "eps / steps"
 FORWARDS = "steps + 1"
 BACKWARDS = "steps"
 
