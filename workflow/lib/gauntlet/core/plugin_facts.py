@@ -3,13 +3,15 @@
 Facts are the constants at the top of the file (literals only), and the keyword-only arguments of
 the function that has the file's name. Standard library only: planning a study reads facts.
 
-Constants that are read, all optional but where a family's section in docs says otherwise:
+Constants that are read, all optional unless a message says otherwise:
 
 - attacks: NORMS; THREAT and SIZE (of an attack without a norm: the name of its threat model, and
   the setting that says how large it is); GRADIENT_FREE; FOR_TRAINING (a defense may use it);
-  DEFAULT_STEP (formula of an absent `step`); CHECK_SLACK (how much further than the exact distance it may
-  need to go, as a share of it); FORWARDS, BACKWARDS, DRAW_FORWARDS (formulas: passes of an image).
-- defenses: NEEDS_RAMP; FORWARDS, UPDATES (formulas: passes of an image, and those by the weights).
+  DEFAULT_STEP (formula of an absent `step`); CHECK_SLACK (how much further than the exact distance
+  it may need to go, as a share of it); FORWARDS and BACKWARDS (formulas: passes of an image that is
+  never misclassified), DRAW_FORWARDS (formula: passes of one example with `early_stop=False`).
+- defenses: NEEDS_RAMP; FORWARDS and UPDATES (formulas: passes of an image without those of the
+  attack inside, and how many of them reach the weights).
 - data: SHAPE, CLASS_COUNT, IMAGES (a number, or one each for train and test), LAYOUT.
 - models: LAYERS (formula: weights of an output value, channels and places of each layer).
 - certificates: NORMS, DETERMINISTIC, FORWARDS.
@@ -53,15 +55,16 @@ class PluginFacts:
 
     @property
     def minimum_norm(self) -> bool:
-        """Tell whether an attack looks for the nearest example, so that one run serves every eps."""
+        """Tell whether an attack looks for the nearest example: one run serves every eps."""
         eps = self.arguments.get("eps")
         return "norm" in self.arguments and (eps is None or eps.default is None)
 
     @property
     def names(self) -> dict[str, Any]:
         """Give what a formula may use: the constants, and the defaults of the arguments."""
-        known = {name: argument.default for name, argument in self.arguments.items()}
-        return {**self.constants, **{k: v for k, v in known.items() if v not in (REQUIRED, COMPUTED)}}
+        found = {name: argument.default for name, argument in self.arguments.items()}
+        defaults = {k: v for k, v in found.items() if v is not REQUIRED and v is not COMPUTED}
+        return {**self.constants, **defaults}
 
 
 def facts(family: str, name: str) -> PluginFacts:
