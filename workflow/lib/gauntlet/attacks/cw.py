@@ -16,6 +16,9 @@ LAST = 0.01  # share of the learning rate that is left at the end
 STRETCH = 0.95  # of tanh: 0 and 1 lie where it still has a slope
 BETAS, SMALL, TINY = (0.9, 0.999), 1e-8, 1e-12
 PATIENCE = 4  # a quarter of the steps without gain ends a run; the last, small ones gain most
+NORMS = ("l2",)
+FORWARDS = "1 + steps * search_steps"
+BACKWARDS = "1 + steps * search_steps"
 
 
 def cw(

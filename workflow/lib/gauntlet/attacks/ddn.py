@@ -19,6 +19,9 @@ TINY = 1e-12
 EARLY = 0.5  # share of the steps that climb the cross-entropy
 GAP = 10.0  # from the label's logit to the mean of the others, as the cross-entropy sees them
 LEAST_GAP = 1e-6
+NORMS = ("l2",)
+FORWARDS = "steps + 2"
+BACKWARDS = "steps"
 
 
 def ddn(

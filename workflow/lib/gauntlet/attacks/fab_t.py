@@ -11,7 +11,7 @@ from gauntlet.attacks.base.losses import likely_targets, targeted_margin
 from gauntlet.attacks.base.norm_balls import balls
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.threat_models import NORMS, ORDERS, AttackResult, per_image
+from gauntlet.core.threat_models import ORDERS, AttackResult, per_image
 
 HALVINGS = 10  # of the way from the image to its example: the last share is below 0.1 %
 START_SHARE = 0.5  # of eps, or of the distance found so far: how far random starts go
@@ -19,6 +19,9 @@ START_ELSE = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # where neither is known
 WITHIN = 1 - 1e-6  # of eps: float32 distances are not exact
 LEAST = 1e-8  # length of a move, where lengths are compared
 CLOSE = 1e-6  # share of a threshold's value below which a rise of it no longer matters
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (2 * steps + HALVINGS)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
 @dataclass

@@ -13,6 +13,9 @@ NORMS = ("linf", "l2")
 MEMORY, SPREAD, TINY = 0.9, 0.999, 1e-8  # of Adam: both means' shares of the past, and its epsilon
 ELEMENTS = 2**21  # pixels of the points that are made together
 WORD = 48  # bits of a random integer that become signs
+GRADIENT_FREE = True
+CHECK_SLACK = 0.25
+FORWARDS = "steps * (samples + 1) + 1"
 
 
 def spsa(

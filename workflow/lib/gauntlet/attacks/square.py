@@ -17,6 +17,10 @@ BLOCK = 64  # queries whose random numbers are drawn together
 TILES = 5  # l2: bumps along a side at the start
 LEAST = 3  # l2: side of the smallest patch
 TINY = 1e-12
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.6
+FORWARDS = "queries * restarts"
 
 
 def square(
