@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base.apgd_loop import auto_climb
+from gauntlet.attacks.base.apgd_loop import auto_pgd
 from gauntlet.attacks.base.losses import LOSSES, choose_loss, class_count
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import full_strength, rounds
+from gauntlet.attacks.base.pgd_loop import unjudged, restart_batches
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -46,10 +46,10 @@ def apgd(
     if not early_stop:
         assert restarts == 1, "a climb of full length has one start"
         rows, start = torch.arange(len(images), device=images.device), area.random_start(streams)
-        found = auto_climb(state, area, rows, start, rows, steps=steps, loss=climbed, drop=False)
-        return full_strength(found, steps + 1)
-    for rows, restart in rounds(state, restarts):
+        found = auto_pgd(state, area, rows, start, rows, steps=steps, loss=climbed, drop=False)
+        return unjudged(found, steps + 1)
+    for rows, restart in restart_batches(state, restarts):
         part = area.select(rows)
         start = part.random_start(streams.select(rows).fork("restart", restart))
-        auto_climb(state, part, rows, start, restart, steps=steps, loss=climbed)
-    return state.attempt()
+        auto_pgd(state, part, rows, start, restart, steps=steps, loss=climbed)
+    return state.result()

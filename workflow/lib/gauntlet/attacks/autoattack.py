@@ -48,7 +48,7 @@ def autoattack(
     batched = as_batched(model)
     classes = batched(images[:1]).shape[1]
     make = _standard if version == "standard" else _rand
-    seen = batched if version == "standard" else batched.averaging(SAMPLES)
+    seen = batched if version == "standard" else batched.averaged_over(SAMPLES)
     return in_turn(seen, images, labels, streams, make(norm, eps, classes), norm, eps)
 
 

@@ -43,7 +43,7 @@ def corruptions(
         hurt = corrupt(images[rows], name, severity, streams.select(rows))
         state.judge(rows, hurt, lambda logits, places, truth=truth: ce(logits, truth[places]))
         by[rows[state.success[rows]]] = number
-    return dataclasses.replace(state.attempt(), success_by=by, members=chosen)
+    return dataclasses.replace(state.result(), success_by=by, members=chosen)
 
 
 def members(settings: dict) -> tuple[str, ...]:

@@ -59,13 +59,13 @@ def cw(
         between = torch.where(low > 0, (low * high).sqrt(), high / FACTOR)
         grown = (low * FACTOR).clamp(max=MOST_WEIGHT)
         weight = torch.where(high < MOST_WEIGHT, between, grown)
-    return state.attempt()
+    return state.result()
 
 
 def _first_weight(state: MinimumNormState) -> Tensor:
     """Give the weight at which a linear model's nearest example costs least: [N]."""
     rows, labels = torch.arange(len(state.images), device=state.images.device), state.labels
-    gradient, value, _ = state.climb(
+    gradient, value, _ = state.gradient(
         rows, state.images, lambda logits, places: margin(logits, labels[places])
     )
     steep = gradient.flatten(1).square().sum(1).clamp(min=TINY)
@@ -107,7 +107,7 @@ def _slope(state: MinimumNormState, rows, examples, weight, confidence: float):
         gap = confidence - margin(logits, labels[places])
         return weight[places] * gap.clamp(min=0)
 
-    gradient, values, missed = state.climb(rows, examples, objective)
+    gradient, values, missed = state.gradient(rows, examples, objective)
     offset = examples - state.images[rows]
     cost = offset.flatten(1).square().sum(1) + values
     return 2 * offset + gradient, cost, missed

@@ -50,7 +50,7 @@ def deepfool(
     if ranked.shape[1]:
         _walk(state, ranked, steps, 1 + overshoot)
     _pull(state, walkers[state.success[walkers]])
-    return state.attempt()
+    return state.result()
 
 
 def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -> None:
@@ -72,7 +72,7 @@ def _step(state: MinimumNormState, rows: Tensor, points: Tensor, aims: Tensor) -
     count = aims.shape[1]
     labels, towards = state.labels[rows].repeat_interleave(count), aims.flatten()
     many = points.repeat_interleave(count, 0)
-    gradient, values, _ = state.climb(
+    gradient, values, _ = state.gradient(
         rows.repeat_interleave(count),
         many,
         lambda logits, places: targeted_margin(logits, labels[places], towards[places]),

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import full_climb, survivors_climb
+from gauntlet.attacks.base.pgd_loop import take_all_steps, run_until_success
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -32,6 +32,6 @@ def fgsm(
     area = ball(images, norm, eps)
     if early_stop:
         state = AttackState(model, images, labels)
-        return survivors_climb(state, area, streams, random_start, 1, steps=1, step=step)
+        return run_until_success(state, area, streams, random_start, 1, steps=1, step=step)
     start = area.random_start(streams) if random_start else images
-    return full_climb(model, labels, area, start, steps=1, step=step)
+    return take_all_steps(model, labels, area, start, steps=1, step=step)

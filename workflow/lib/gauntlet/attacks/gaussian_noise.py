@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gauntlet.attacks.base.losses import ce
-from gauntlet.attacks.base.pgd_loop import full_strength
+from gauntlet.attacks.base.pgd_loop import unjudged
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -29,7 +29,7 @@ def gaussian_noise(
     if not sigma >= 0 or draws < 1:
         raise ValueError(f"sigma is {sigma} (0 or more) and draws is {draws} (1 or more)")
     if not early_stop:
-        return full_strength(_noisy(images, streams.fork("draw", 0), sigma), 0)
+        return unjudged(_noisy(images, streams.fork("draw", 0), sigma), 0)
     state = AttackState(model, images, labels)
     for draw in range(draws):
         rows = state.active()
@@ -38,7 +38,7 @@ def gaussian_noise(
         truth = labels[rows]
         noisy = _noisy(images[rows], streams.select(rows).fork("draw", draw), sigma)
         state.judge(rows, noisy, lambda logits, places, truth=truth: ce(logits, truth[places]))
-    return state.attempt()
+    return state.result()
 
 
 def _noisy(images: Tensor, streams: Streams, sigma: float) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import survivors_climb
+from gauntlet.attacks.base.pgd_loop import run_until_success
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -32,6 +32,6 @@ def mifgsm(
     if steps < 1 or not momentum >= 0:
         raise ValueError(f"steps is {steps} (1 or more) and momentum is {momentum} (0 or more)")
     state, area = AttackState(model, images, labels), ball(images, norm, eps)
-    return survivors_climb(
+    return run_until_success(
         state, area, streams, False, 1, steps=steps, step=step, momentum=momentum
     )

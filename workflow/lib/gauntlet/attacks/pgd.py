@@ -4,7 +4,7 @@ from torch import Tensor
 
 from gauntlet.attacks.base.losses import LOSSES
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import full_climb, survivors_climb
+from gauntlet.attacks.base.pgd_loop import take_all_steps, run_until_success
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -41,8 +41,8 @@ def pgd(
     if not early_stop:
         assert restarts == 1, "a climb of full length has one start"
         start = area.random_start(streams) if random_start else images
-        return full_climb(model, labels, area, start, steps=steps, step=step, loss=climbed)
+        return take_all_steps(model, labels, area, start, steps=steps, step=step, loss=climbed)
     state = AttackState(model, images, labels)
-    return survivors_climb(
+    return run_until_success(
         state, area, streams, random_start, restarts, steps=steps, step=step, loss=climbed
     )

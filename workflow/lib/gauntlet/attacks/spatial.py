@@ -48,7 +48,7 @@ def spatial(
             candidates, turned, lambda logits, places, truth=truth: ce(logits, truth[places])
         )
         done += len(some)
-    return state.attempt()
+    return state.result()
 
 
 def _poses(rotation: float, shift: float, grid: tuple[int, int, int]) -> Tensor:

@@ -48,7 +48,7 @@ def spsa(
         raise ValueError(f"delta is {delta} and learning_rate is {learning_rate}; must be above 0")
     area, state = ball(images, norm, eps), AttackState(model, images, labels)
     _climb(state, area, streams, steps, samples // 2, delta, learning_rate)
-    return state.attempt()
+    return state.result()
 
 
 def _climb(

@@ -28,7 +28,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass
-class Climbers:
+class Candidates:
     """State of M candidates; `aim` [M] is what their objective asks beside the label (a target)."""
 
     rows: Tensor
@@ -48,12 +48,12 @@ class Climbers:
     share: Tensor  # l1: share of coordinates that move
     active: Tensor  # l1: share of coordinates that had moved at the last check
 
-    def select(self, keep: Tensor) -> "Climbers":
+    def select(self, keep: Tensor) -> "Candidates":
         """Keep the named candidates only."""
-        return Climbers(*(getattr(self, field.name)[keep] for field in fields(self)))
+        return Candidates(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
-def auto_climb(
+def auto_pgd(
     state: AttackState,
     area: Ball,
     rows: Tensor,
@@ -66,7 +66,7 @@ def auto_climb(
 ) -> Tensor:
     """Climb `loss(logits, labels, aim)` from `start` [M, C, H, W]; the area is that of `rows` [M].
 
-    Climbers whose image has fallen leave, unless `drop` is false. Gives the points of highest
+    Candidates whose image has fallen leave, unless `drop` is false. Gives the points of highest
     objective of the candidates that are left.
     """
     candidates = _begin(state, area, rows, start, aim, loss)
@@ -92,10 +92,10 @@ def _least(steps: int) -> int:
     return max(int(LEAST * steps), 1)
 
 
-def _begin(state: AttackState, area: Ball, rows, start, aim, loss: Loss) -> Climbers:
-    gradient, values, _ = state.climb(rows, start, _objective(state, rows, aim, loss))
+def _begin(state: AttackState, area: Ball, rows, start, aim, loss: Loss) -> Candidates:
+    gradient, values, _ = state.gradient(rows, start, _objective(state, rows, aim, loss))
     length = area.eps * (1.0 if area.norm == "l1" else 2.0)
-    return Climbers(
+    return Candidates(
         *(rows, aim, area.images, start, start, start.clone(), gradient, gradient.clone()),
         *(values, values.clone(), values.clone(), torch.zeros_like(values)),
         step=torch.zeros_like(values) + length,
@@ -110,14 +110,14 @@ def _objective(state: AttackState, rows: Tensor, aim: Tensor, loss: Loss):
     return lambda logits, places: loss(logits, labels[places], aim[places])
 
 
-def _survivors(state: AttackState, candidates: Climbers, area: Ball) -> tuple[Climbers, Ball]:
+def _survivors(state: AttackState, candidates: Candidates, area: Ball) -> tuple[Candidates, Ball]:
     stay = (~state.success[candidates.rows]).nonzero().squeeze(1)
     if len(stay) == len(candidates.rows):
         return candidates, area
     return candidates.select(stay), area.select(stay)
 
 
-def _step(candidates: Climbers, area: Ball, first: bool) -> Tensor:
+def _step(candidates: Candidates, area: Ball, first: bool) -> Tensor:
     now = candidates.now
     ahead = area.ascend(now, candidates.gradient, candidates.step)
     if first:
@@ -126,7 +126,7 @@ def _step(candidates: Climbers, area: Ball, first: bool) -> Tensor:
     return area.project(now + MOMENTUM * (ahead - now) + drift)
 
 
-def _sparse_step(candidates: Climbers, area: Ball) -> Tensor:
+def _sparse_step(candidates: Candidates, area: Ball) -> Tensor:
     """Move the steepest coordinates by equal parts of the step; there is no momentum."""
     slope = candidates.gradient.flatten(1)
     counts = (candidates.share * slope.shape[1]).long().clamp(min=1, max=slope.shape[1])
@@ -138,7 +138,7 @@ def _sparse_step(candidates: Climbers, area: Ball) -> Tensor:
 
 
 def _arrive(
-    state: AttackState, candidates: Climbers, moved: Tensor, loss: Loss, last: bool
+    state: AttackState, candidates: Candidates, moved: Tensor, loss: Loss, last: bool
 ) -> None:
     """Look at the new points; the last of them need no gradient."""
     objective = _objective(state, candidates.rows, candidates.aim, loss)
@@ -146,7 +146,7 @@ def _arrive(
     if last:
         values = _final_values(state, candidates, moved, objective)
     else:
-        candidates.gradient, values, _ = state.climb(candidates.rows, moved, objective)
+        candidates.gradient, values, _ = state.gradient(candidates.rows, moved, objective)
     candidates.rises += values > candidates.last
     candidates.last = values
     better = values > candidates.value
@@ -156,12 +156,12 @@ def _arrive(
     candidates.best_gradient = torch.where(keep, candidates.gradient, candidates.best_gradient)
 
 
-def _final_values(state: AttackState, candidates: Climbers, moved: Tensor, objective) -> Tensor:
+def _final_values(state: AttackState, candidates: Candidates, moved: Tensor, objective) -> Tensor:
     logits, _ = state.judge(candidates.rows, moved, objective)
     return objective(logits, torch.arange(len(moved), device=moved.device))
 
 
-def _check(candidates: Climbers, taken: int) -> None:
+def _check(candidates: Candidates, taken: int) -> None:
     """Halve the step, and go back to the best point, where the loss no longer rises."""
     stuck = ~candidates.reduced & (candidates.checked >= candidates.value)
     stuck |= candidates.rises <= RISING * taken
@@ -171,7 +171,7 @@ def _check(candidates: Climbers, taken: int) -> None:
     _go_back(candidates, stuck)
 
 
-def _check_sparse(candidates: Climbers, area: Ball) -> None:
+def _check_sparse(candidates: Candidates, area: Ball) -> None:
     """Let fewer coordinates move where the best point is sparse; shorten the step elsewhere."""
     changed = (candidates.best != candidates.base).flatten(1).float().mean(1)
     fewer = changed < SPARSE_STEADY * candidates.active
@@ -181,7 +181,7 @@ def _check_sparse(candidates: Climbers, area: Ball) -> None:
     _go_back(candidates, fewer)
 
 
-def _go_back(candidates: Climbers, chosen: Tensor) -> None:
+def _go_back(candidates: Candidates, chosen: Tensor) -> None:
     keep = per_image(chosen)
     candidates.now = torch.where(keep, candidates.best, candidates.now)
     candidates.gradient = torch.where(keep, candidates.best_gradient, candidates.gradient)

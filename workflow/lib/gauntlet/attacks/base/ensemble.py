@@ -33,15 +33,15 @@ def in_turn(
         if len(rows) == 0:
             break
         own = streams.select(rows).fork("member", name)
-        attempt = _on(
+        result = _on(
             rows, lambda a=attack, r=rows, s=own: a(batched, images[r], labels[r], streams=s)
         )
-        success = (attempt.success_query > 0) & admissible(attempt.images, images[rows], norm, eps)
-        success_query[rows] = torch.where(success, forwards[rows] + attempt.success_query, 0)
-        forwards[rows] += attempt.forwards
-        backwards[rows] += attempt.backwards
+        success = (result.success_query > 0) & admissible(result.images, images[rows], norm, eps)
+        success_query[rows] = torch.where(success, forwards[rows] + result.success_query, 0)
+        forwards[rows] += result.forwards
+        backwards[rows] += result.backwards
         taken = rows if number == 0 else rows[success]
-        best[taken] = attempt.images if number == 0 else attempt.images[success]
+        best[taken] = result.images if number == 0 else result.images[success]
         by[rows[success]] = number
     names = tuple(name for name, _ in members)
     return AttackResult(best, forwards, backwards, success_query, by, names)

@@ -15,7 +15,7 @@ from gauntlet.core.threat_models import AttackResult, per_image
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def full_climb(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step, loss: Loss = ce):
+def take_all_steps(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step, loss: Loss = ce):
     """Take all steps for all images, as training and loss statistics ask.
 
     `labels` are classes [N] or probabilities [N, K].
@@ -24,16 +24,16 @@ def full_climb(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step,
     for _ in range(steps):
         gradient, _, _ = batched.gradient(examples, lambda logits, rows: loss(logits, labels[rows]))
         examples = area.ascend(examples, gradient, step)
-    return full_strength(examples, steps)
+    return unjudged(examples, steps)
 
 
-def full_strength(examples: Tensor, steps: int) -> AttackResult:
+def unjudged(examples: Tensor, steps: int) -> AttackResult:
     """Give examples that took all steps and were not judged."""
     passes = torch.full((len(examples),), steps, dtype=torch.int64, device=examples.device)
     return AttackResult(examples, passes, passes, torch.zeros_like(passes))
 
 
-def survivors_climb(
+def run_until_success(
     state: AttackState,
     area: Ball,
     streams: Streams,
@@ -50,15 +50,15 @@ def survivors_climb(
     The forward pass of a step also judges the step before. While all survivors leave room in one
     chunk of the model, several restarts climb together.
     """
-    for rows, restart in rounds(state, restarts):
+    for rows, restart in restart_batches(state, restarts):
         part = area.select(rows)
         draw = streams.select(rows).fork("restart", restart)
         start = part.random_start(draw) if random_start else part.images
-        _climb_together(state, part, rows, start, steps, step, loss, momentum)
-    return state.attempt()
+        _run_batch(state, part, rows, start, steps, step, loss, momentum)
+    return state.result()
 
 
-def rounds(state: AttackState, restarts: int) -> Iterator[tuple[Tensor, Tensor]]:
+def restart_batches(state: AttackState, restarts: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Give survivors' rows [M], and which restart each is of [M], until all restarts are made."""
     done = 0
     while done < restarts and len(rows := state.active()):
@@ -68,13 +68,13 @@ def rounds(state: AttackState, restarts: int) -> Iterator[tuple[Tensor, Tensor]]
         done += together
 
 
-def _climb_together(
+def _run_batch(
     state: AttackState, part: Ball, rows, examples, steps: int, step, loss: Loss, momentum: float
 ) -> None:
     memory = torch.zeros_like(examples) if momentum else None
     for _ in range(steps):
         labels = state.labels[rows]
-        gradient, _, _ = state.climb(
+        gradient, _, _ = state.gradient(
             rows, examples, lambda logits, places, truth=labels: loss(logits, truth[places])
         )
         stay = (~state.success[rows]).nonzero().squeeze(1)

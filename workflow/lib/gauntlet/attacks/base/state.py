@@ -6,7 +6,7 @@ from torch import Tensor
 from gauntlet.core.batched_model import NonFiniteLogits, Objective, as_batched
 from gauntlet.core.threat_models import ORDERS, AttackResult
 
-NEVER = torch.inf
+INFINITE = torch.inf
 
 
 class AttackState:
@@ -20,7 +20,7 @@ class AttackState:
     def __init__(self, model, images: Tensor, labels: Tensor):
         self.batched, self.images, self.labels = as_batched(model), images, labels
         self.best = images.clone()
-        self.value = torch.full((len(images),), -NEVER, device=images.device)
+        self.value = torch.full((len(images),), -INFINITE, device=images.device)
         self.success = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         self.forwards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         self.backwards, self.success_query = self.forwards.clone(), self.forwards.clone()
@@ -29,7 +29,7 @@ class AttackState:
         """Give the rows [M] that have not fallen."""
         return (~self.success).nonzero().squeeze(1)
 
-    def climb(self, rows: Tensor, examples: Tensor, objective: Objective):
+    def gradient(self, rows: Tensor, examples: Tensor, objective: Objective):
         """Give gradient, objective and who is misclassified, and keep what is worth keeping.
 
         `objective(logits, places)` gives a value for each of the named places among the candidates.
@@ -41,35 +41,35 @@ class AttackState:
         self._count(rows, self.forwards, self.batched.samples)
         self._count(rows, self.backwards, self.batched.samples)
         missed = logits.argmax(1) != self.labels[rows]
-        return gradient, values, self._weighed(rows, examples, values, missed)
+        return gradient, values, self._record_confirmed(rows, examples, values, missed)
 
     def judge(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
         """Give the float32 logits [M, K] and who is misclassified, and keep what is worth keeping.
 
         Without an objective only examples that are misclassified are kept.
         """
-        logits = self._looked(rows, examples)
+        logits = self._logits(rows, examples)
         missed = logits.argmax(1) != self.labels[rows]
         places = torch.arange(len(rows), device=rows.device)
-        values = torch.full_like(logits[:, 0], -NEVER)
-        self._offer(rows, examples, objective(logits, places) if objective else values, missed)
+        values = torch.full_like(logits[:, 0], -INFINITE)
+        self._record(rows, examples, objective(logits, places) if objective else values, missed)
         return logits, missed
 
-    def attempt(self) -> AttackResult:
+    def result(self) -> AttackResult:
         """Give what was found."""
         return AttackResult(self.best, self.forwards, self.backwards, self.success_query)
 
-    def scan(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
+    def screen(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
         """Do as `judge` does, but ask float32 only where a lower precision says one has fallen."""
-        if not self.batched.lower:
+        if not self.batched.low_precision:
             return self.judge(rows, examples, objective)
-        logits = self._looked(rows, examples, self.batched.scan)
+        logits = self._logits(rows, examples, self.batched.fast_logits)
         missed = logits.argmax(1) != self.labels[rows]
         places = torch.arange(len(rows), device=rows.device)
-        values = objective(logits, places) if objective else torch.full_like(logits[:, 0], -NEVER)
-        return logits, self._weighed(rows, examples, values, missed)
+        values = objective(logits, places) if objective else torch.full_like(logits[:, 0], -INFINITE)
+        return logits, self._record_confirmed(rows, examples, values, missed)
 
-    def _looked(self, rows: Tensor, examples: Tensor, ask=None) -> Tensor:
+    def _logits(self, rows: Tensor, examples: Tensor, ask=None) -> Tensor:
         try:
             logits = (ask or self.batched)(examples)
         except NonFiniteLogits as error:
@@ -77,43 +77,43 @@ class AttackState:
         self._count(rows, self.forwards)
         return logits
 
-    def _weighed(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> Tensor:
+    def _record_confirmed(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> Tensor:
         """Keep what is worth keeping, and give who is misclassified.
 
         Of those that a lower precision says have fallen, float32 is asked about the ones that would
         be kept; the word on the others is that of the lower precision, and they are not kept.
         """
-        if not self.batched.lower or not bool(missed.any()):
-            self._offer(rows, examples, values, missed)
+        if not self.batched.low_precision or not bool(missed.any()):
+            self._record(rows, examples, values, missed)
             return missed
-        asked = missed & self._better(rows, examples, values, missed)
+        asked = missed & self._improves(rows, examples, values, missed)
         chosen, sure = asked.nonzero().squeeze(1), torch.zeros_like(missed)
         if len(chosen):
-            logits = self._looked(rows[chosen], examples[chosen])
+            logits = self._logits(rows[chosen], examples[chosen])
             sure[chosen] = logits.argmax(1) != self.labels[rows[chosen]]
-        self._offer(rows, examples, values, sure)
+        self._record(rows, examples, values, sure)
         return torch.where(asked, sure, missed)
 
     def _count(self, rows: Tensor, counter: Tensor, times: int = 1) -> None:
         counter.index_add_(0, rows, torch.full_like(rows, times))
 
-    def _offer(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> None:
-        values = torch.where(values.isnan(), -NEVER, values)
-        better = self._better(rows, examples, values, missed)
+    def _record(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> None:
+        values = torch.where(values.isnan(), -INFINITE, values)
+        better = self._improves(rows, examples, values, missed)
         chosen = better.nonzero().squeeze(1)
         if len(chosen) == 0:
             return
-        chosen = self._one_each(rows, chosen, self._rank(rows, examples, values, missed))
+        chosen = self._best_per_image(rows, chosen, self._rank(rows, examples, values, missed))
         won, hit = rows[chosen], missed[chosen]
         self.best[won], self.value[won] = (
             examples[chosen],
-            self._kept(examples, values, won, chosen),
+            self._score(examples, values, won, chosen),
         )
         fresh = won[hit & ~self.success[won]]
         self.success_query[fresh] = self.forwards[fresh]
         self.success[won] |= hit
 
-    def _better(self, rows, examples, values, missed) -> Tensor:
+    def _improves(self, rows, examples, values, missed) -> Tensor:
         success = self.success[rows]
         return (missed & ~success) | ((missed == success) & (values > self.value[rows]))
 
@@ -121,10 +121,10 @@ class AttackState:
         """Order one image's candidates: those that are misclassified first, then by objective."""
         return torch.where(missed, torch.inf, values)
 
-    def _kept(self, examples, values, won, chosen) -> Tensor:
+    def _score(self, examples, values, won, chosen) -> Tensor:
         return values[chosen]
 
-    def _one_each(self, rows: Tensor, chosen: Tensor, rank: Tensor) -> Tensor:
+    def _best_per_image(self, rows: Tensor, chosen: Tensor, rank: Tensor) -> Tensor:
         """Keep, of each image's chosen candidates, the first of highest rank."""
         owners = rows[chosen]
         if len(owners) < 2 or bool((owners[1:] > owners[:-1]).all()):
@@ -156,11 +156,11 @@ class MinimumNormState(AttackState):
         offset = (examples - self.images[rows]).flatten(1)
         return torch.linalg.vector_norm(offset, ORDERS[self.norm], dim=1)
 
-    def _better(self, rows, examples, values, missed) -> Tensor:
+    def _improves(self, rows, examples, values, missed) -> Tensor:
         return missed & (-self.measure(rows, examples) > self.value[rows])
 
     def _rank(self, rows, examples, values, missed) -> Tensor:
-        return torch.where(missed, -self.measure(rows, examples), -NEVER)
+        return torch.where(missed, -self.measure(rows, examples), -INFINITE)
 
-    def _kept(self, examples, values, won, chosen) -> Tensor:
+    def _score(self, examples, values, won, chosen) -> Tensor:
         return -self.measure(won, examples[chosen])
