@@ -32,7 +32,7 @@ def apgd_t(
     targets: int = 9,
     loss: str = "dlr",
 ) -> AttackResult:
-    """Climb a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
+    """Raise a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
@@ -55,7 +55,7 @@ def apgd_t(
         )
     ranked = likely_targets(state, targets)
     for rows, number in restart_batches(state, restarts * ranked.shape[1]):
-        part, aim = area.select(rows), ranked[rows, number % ranked.shape[1]]
+        part, target = area.select(rows), ranked[rows, number % ranked.shape[1]]
         start = part.random_start(streams.select(rows).fork("restart", number))
-        auto_pgd(state, part, rows, start, aim, steps=steps, loss=LOSSES[loss])
+        auto_pgd(state, part, rows, start, target, steps=steps, loss=LOSSES[loss])
     return state.result()

@@ -30,7 +30,7 @@ def cw(
     learning_rate: float = 0.1,
     confidence: float = 0.0,
 ) -> AttackResult:
-    """Minimise squared distance plus a weight times the margin that is left, per image.
+    """Minimize squared distance plus a weight times the margin that is left, per image.
 
     Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
     images [N, C, H, W] float32 in [0, 1], labels [N] int64; norm l2 only; `confidence` in logits.
@@ -53,7 +53,7 @@ def cw(
     weight = _first_weight(state)
     low, high = torch.zeros_like(weight), torch.full_like(weight, MOST_WEIGHT)
     for _ in range(search_steps):
-        success = _minimise(state, weight, steps, learning_rate, confidence)
+        success = _minimize(state, weight, steps, learning_rate, confidence)
         high = torch.where(success, torch.minimum(high, weight), high)
         low = torch.where(success, low, torch.maximum(low, weight))
         between = torch.where(low > 0, (low * high).sqrt(), high / FACTOR)
@@ -72,7 +72,7 @@ def _first_weight(state: MinimumNormState) -> Tensor:
     return (-2 * value / steep).clamp(LEAST_FIRST, MOST_FIRST)
 
 
-def _minimise(state: MinimumNormState, weight: Tensor, steps: int, rate: float, confidence: float):
+def _minimize(state: MinimumNormState, weight: Tensor, steps: int, rate: float, confidence: float):
     """Run Adam for one weight per image; tell whose run succeeded: bool [N]."""
     rows = torch.arange(len(weight), device=weight.device)
     place = torch.atanh((2 * state.images - 1) * STRETCH)

@@ -1,4 +1,4 @@
-"""DeepFool: steps to the nearest boundary of the linearised model."""
+"""DeepFool: steps to the nearest boundary of the linearized model."""
 
 import math
 
@@ -26,7 +26,7 @@ def deepfool(
     overshoot: float = 0.02,
     candidates: int = 10,
 ) -> AttackResult:
-    """Step to the nearest boundary of the linearised model until the image is misclassified.
+    """Step to the nearest boundary of the linearized model until the image is misclassified.
 
     Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep
     neural networks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; norms l2 and
@@ -68,7 +68,7 @@ def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -
 
 
 def _step(state: MinimumNormState, rows: Tensor, points: Tensor, aims: Tensor) -> Tensor:
-    """Give the shortest of the moves [M, C, H, W] onto the linearised boundaries to the aims."""
+    """Give the shortest of the moves [M, C, H, W] onto the linearized boundaries to the aims."""
     count = aims.shape[1]
     labels, towards = state.labels[rows].repeat_interleave(count), aims.flatten()
     many = points.repeat_interleave(count, 0)

@@ -1,4 +1,4 @@
-"""Targeted FAB, the fast adaptive boundary attack: a walk along the linearised boundary."""
+"""Targeted FAB, the fast adaptive boundary attack: a walk along the linearized boundary."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -26,8 +26,8 @@ def fgsm(
     Sources: Goodfellow et al. 2015, "Explaining and Harnessing Adversarial Examples"; with
     `random_start`, Wong et al. 2020, "Fast is better than free" (step 1.25 eps there).
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the
-    images' unit; norm l2 steps along the normalised gradient. With `early_stop` the start counts
-    too, if it is misclassified. Raises ValueError for an unknown norm or a negative eps.
+    images' unit; norm l2 steps along the normalized gradient. With `early_stop`, a start that is
+    misclassified is kept. Raises ValueError for an unknown norm or a negative eps.
     """
     area = ball(images, norm, eps)
     if early_stop:

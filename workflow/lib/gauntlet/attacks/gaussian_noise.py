@@ -1,4 +1,4 @@
-"""Gaussian noise: no attack, but the control that every defense must be held against."""
+"""Gaussian noise: not an attack, but a control experiment for every defense."""
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ def gaussian_noise(
 
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `sigma` in the images' unit.
     The worst draw is one that is misclassified, else the one of highest cross-entropy; an image
-    that fell is drawn no more. Without `early_stop` it is one draw, whatever it does.
+    that is misclassified is drawn no more. Without `early_stop` there is one draw, not judged.
     Raises ValueError for a negative sigma or draws below 1.
     """
     if not sigma >= 0 or draws < 1:

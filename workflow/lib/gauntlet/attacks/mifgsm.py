@@ -21,7 +21,7 @@ def mifgsm(
     steps: int = 10,
     momentum: float = 1.0,
 ) -> AttackResult:
-    """Climb the cross-entropy along a memory of gradients, from the image itself.
+    """Raise the cross-entropy along a running sum of gradients, from the image itself.
 
     Source: Dong et al. 2018, "Boosting Adversarial Attacks with Momentum". Shapes: images
     [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the images' unit; norms

@@ -88,7 +88,7 @@ class L2Ball:
         return self.project(self.images + direction * per_image(self.eps * share / norms))
 
     def ascend(self, examples: Tensor, gradient: Tensor, step: float | Tensor) -> Tensor:
-        """Take a step of the given length along each image's normalised gradient."""
+        """Take a step of the given length along each image's normalized gradient."""
         norms = gradient.flatten(1).norm(dim=1).clamp(min=TINY)
         return self.project(examples + gradient * per_image(step / norms))
 
