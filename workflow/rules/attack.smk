@@ -14,7 +14,7 @@ rule check_attacks:
         **sized("check_attacks"),
         gpu=GPUS,
     params:
-        **specified("check_attacks", spec.check_spec, "attack"),
+        **specified("check_attacks", specs.check_spec, "attack"),
     script:
         "../scripts/check_attacks.py"
 
@@ -44,7 +44,7 @@ if SHARDS == 1:
             **sized("craft_examples"),
             gpu=GPUS,
         params:
-            **specified("craft_examples", spec.craft_spec, *RUN_NAMES, "attack", "part"),
+            **specified("craft_examples", specs.craft_spec, *RUN_NAMES, "attack", "part"),
         script:
             "../scripts/craft_examples.py"
 
@@ -74,7 +74,7 @@ else:
             gpu=GPUS,
         params:
             **specified(
-                "craft_examples", spec.shard_spec, *RUN_NAMES, "attack", "part", "scatteritem"
+                "craft_examples", specs.shard_spec, *RUN_NAMES, "attack", "part", "scatteritem"
             ),
         script:
             "../scripts/craft_examples.py"
@@ -101,7 +101,7 @@ else:
         resources:
             **sized("gather_examples"),
         params:
-            **specified("gather_examples", spec.gather_spec, "attack"),
+            **specified("gather_examples", specs.gather_spec, "attack"),
         script:
             "../scripts/gather_examples.py"
 
@@ -126,6 +126,6 @@ rule transfer_examples:
         **sized("transfer_examples"),
         gpu=GPUS,
     params:
-        **specified("transfer_examples", spec.transfer_spec, *RUN_NAMES, "source", "attack"),
+        **specified("transfer_examples", specs.transfer_spec, *RUN_NAMES, "source", "attack"),
     script:
         "../scripts/transfer_examples.py"

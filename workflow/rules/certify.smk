@@ -18,6 +18,6 @@ rule certify_robustness:
         **sized("certify_robustness"),
         gpu=GPUS,
     params:
-        **specified("certify_robustness", spec.certify_spec, *RUN_NAMES, "certificate", "part"),
+        **specified("certify_robustness", specs.certify_spec, *RUN_NAMES, "certificate", "part"),
     script:
         "../scripts/certify_robustness.py"

@@ -11,13 +11,14 @@ rule download_data:
         "logs/data/{dataset}/download.log",
     benchmark:
         "benchmarks/data/{dataset}/download.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("download_data"),
     params:
-        **specified("download_data", spec.data_spec, "dataset"),
+        **specified("download_data", specs.data_spec, "dataset"),
     script:
         "../scripts/download_data.py"
 
@@ -36,12 +37,13 @@ rule split_data:
         "logs/data/{dataset}/split.log",
     benchmark:
         "benchmarks/data/{dataset}/split.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("split_data"),
     params:
-        **specified("split_data", spec.split_spec, "dataset"),
+        **specified("split_data", specs.split_spec, "dataset"),
     script:
         "../scripts/split_data.py"

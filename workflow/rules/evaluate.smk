@@ -22,7 +22,7 @@ rule evaluate_robustness:
     resources:
         **sized("evaluate_robustness"),
     params:
-        **specified("evaluate_robustness", spec.evaluate_spec, "study", *RUN_NAMES),
+        **specified("evaluate_robustness", specs.evaluate_spec, "study", *RUN_NAMES),
     script:
         "../scripts/evaluate_robustness.py"
 
@@ -43,12 +43,13 @@ rule collect_results:
         "logs/studies/{study}/collect.log",
     benchmark:
         "benchmarks/studies/{study}/collect.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("collect_results"),
     params:
-        **specified("collect_results", spec.table_spec, "study"),
+        **specified("collect_results", specs.table_spec, "study"),
     script:
         "../scripts/collect_results.py"

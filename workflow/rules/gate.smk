@@ -15,6 +15,7 @@ rule gate:
         "logs/studies/{study}/gate.log",
     benchmark:
         "benchmarks/studies/{study}/gate.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
@@ -38,6 +39,7 @@ rule pass_gate:
         "logs/studies/{study}/pass_gate.log",
     benchmark:
         "benchmarks/studies/{study}/pass_gate.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1

@@ -30,13 +30,14 @@ rule publish_tables:
         "logs/studies/{study}/publish.log",
     benchmark:
         "benchmarks/studies/{study}/publish.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("publish_tables"),
     params:
-        **specified("publish_tables", spec.table_spec, "study"),
+        **specified("publish_tables", specs.table_spec, "study"),
     script:
         "../scripts/publish_tables.py"
 
@@ -51,13 +52,14 @@ rule plot_robustness:
         "logs/studies/{study}/figures/robustness.log",
     benchmark:
         "benchmarks/studies/{study}/figures/robustness.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_robustness"),
     params:
-        **specified("plot_robustness", spec.figure_spec, "study"),
+        **specified("plot_robustness", specs.figure_spec, "study"),
     script:
         "../scripts/plot_robustness.py"
 
@@ -72,13 +74,14 @@ rule plot_bounds:
         "logs/studies/{study}/figures/bounds.log",
     benchmark:
         "benchmarks/studies/{study}/figures/bounds.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_bounds"),
     params:
-        **specified("plot_bounds", spec.figure_spec, "study"),
+        **specified("plot_bounds", specs.figure_spec, "study"),
     script:
         "../scripts/plot_bounds.py"
 
@@ -93,13 +96,14 @@ rule plot_radii:
         "logs/studies/{study}/figures/radii.log",
     benchmark:
         "benchmarks/studies/{study}/figures/radii.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_radii"),
     params:
-        **specified("plot_radii", spec.figure_spec, "study"),
+        **specified("plot_radii", specs.figure_spec, "study"),
     script:
         "../scripts/plot_radii.py"
 
@@ -114,13 +118,14 @@ rule plot_tradeoff:
         "logs/studies/{study}/figures/tradeoff.log",
     benchmark:
         "benchmarks/studies/{study}/figures/tradeoff.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_tradeoff"),
     params:
-        **specified("plot_tradeoff", spec.figure_spec, "study"),
+        **specified("plot_tradeoff", specs.figure_spec, "study"),
     script:
         "../scripts/plot_tradeoff.py"
 
@@ -136,13 +141,14 @@ rule plot_curves:
         "logs/studies/{study}/figures/curves.log",
     benchmark:
         "benchmarks/studies/{study}/figures/curves.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_curves"),
     params:
-        **specified("plot_curves", spec.figure_spec, "study"),
+        **specified("plot_curves", specs.figure_spec, "study"),
     script:
         "../scripts/plot_curves.py"
 
@@ -157,13 +163,14 @@ rule plot_passes:
         "logs/studies/{study}/figures/passes.log",
     benchmark:
         "benchmarks/studies/{study}/figures/passes.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_passes"),
     params:
-        **specified("plot_passes", spec.figure_spec, "study"),
+        **specified("plot_passes", specs.figure_spec, "study"),
     script:
         "../scripts/plot_passes.py"
 
@@ -178,13 +185,14 @@ rule plot_transfer:
         "logs/studies/{study}/figures/transfer.log",
     benchmark:
         "benchmarks/studies/{study}/figures/transfer.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_transfer"),
     params:
-        **specified("plot_transfer", spec.figure_spec, "study"),
+        **specified("plot_transfer", specs.figure_spec, "study"),
     script:
         "../scripts/plot_transfer.py"
 
@@ -201,13 +209,14 @@ rule plot_training:
         "logs/studies/{study}/figures/training.log",
     benchmark:
         "benchmarks/studies/{study}/figures/training.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_training"),
     params:
-        **specified("plot_training", spec.figure_spec, "study"),
+        **specified("plot_training", specs.figure_spec, "study"),
     script:
         "../scripts/plot_training.py"
 
@@ -224,13 +233,14 @@ rule plot_classes:
         "logs/studies/{study}/figures/classes.log",
     benchmark:
         "benchmarks/studies/{study}/figures/classes.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_classes"),
     params:
-        **specified("plot_classes", spec.figure_spec, "study"),
+        **specified("plot_classes", specs.figure_spec, "study"),
     script:
         "../scripts/plot_classes.py"
 
@@ -248,13 +258,14 @@ rule plot_examples:
         "logs/studies/{study}/figures/examples.log",
     benchmark:
         "benchmarks/studies/{study}/figures/examples.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_examples"),
     params:
-        **specified("plot_examples", spec.figure_spec, "study"),
+        **specified("plot_examples", specs.figure_spec, "study"),
     script:
         "../scripts/plot_examples.py"
 
@@ -267,6 +278,7 @@ rule plot_rulegraph:
         "logs/studies/{study}/figures/rulegraph.log",
     benchmark:
         "benchmarks/studies/{study}/figures/rulegraph.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1

@@ -24,7 +24,7 @@ rule train_model:
         **sized("train_model"),
         gpu=train_gpus,
     params:
-        **specified("train_model", spec.train_spec, *RUN_NAMES),
+        **specified("train_model", specs.train_spec, *RUN_NAMES),
     script:
         "../scripts/train_model.py"
 
@@ -38,6 +38,7 @@ rule download_weights:
         "logs/weights/{model}.log",
     benchmark:
         "benchmarks/weights/{model}.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
