@@ -10,9 +10,8 @@ import sys
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_gauntlet.interrupt import Interrupt
 from snakemake_logger_plugin_gauntlet.jobs import Jobs
-from snakemake_logger_plugin_gauntlet.mailbox import Mailbox
+from snakemake_logger_plugin_gauntlet.mailbox import Mailbox, interrupted
 from snakemake_logger_plugin_gauntlet.screen import Lines, Screen
 
 # What Snakemake says of its own doing, besides the results of jobs; its log file has all of it.
@@ -40,7 +39,6 @@ class LogHandler(LogHandlerBase):
         bars = stream.isatty() and not self.plain
         self.screen = (Screen if bars else Lines)(stream, self.jobs, common.nocolor)
         self.mailbox = Mailbox(self)
-        self.interrupt = Interrupt(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record; a record that cannot be shown is reported as logging does."""
@@ -52,7 +50,7 @@ class LogHandler(LogHandlerBase):
     def _show(self, record: logging.LogRecord) -> None:
         if self.plain:
             self.screen.write(self.format(record))
-        elif not self._known(record) and not self.interrupt.happened:
+        elif not self._known(record) and not interrupted():
             self._message(record)
         self.screen.refresh()
 
@@ -71,7 +69,7 @@ class LogHandler(LogHandlerBase):
             self.jobs.done, self.jobs.total = record.done, record.total
         elif event == LogEvent.JOB_ERROR:
             self.mailbox.read()
-            if not self.interrupt.happened:
+            if not interrupted():
                 logs = self.common_settings.show_failed_logs
                 self.screen.write(self.jobs.fail(record, logs), "red")
         return event in HIDDEN or event in _OF_JOBS
@@ -102,7 +100,8 @@ class LogHandler(LogHandlerBase):
             if repeated:
                 self.screen.write(f"Warnings of this run ({len(repeated)}):", "yellow")
                 self.screen.write("\n".join(f"  {text}" for text in repeated), "yellow")
-            self.interrupt.end()
+            if self.nothing_to_do:
+                _show_tables()
         super().close()
 
     closed = False
@@ -110,6 +109,13 @@ class LogHandler(LogHandlerBase):
 
 _OF_JOBS = (LogEvent.RUN_INFO, LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED)
 _OF_JOBS += (LogEvent.PROGRESS, LogEvent.JOB_ERROR)
+
+
+def _show_tables() -> None:
+    """Show the studies' tables also where nothing was to be done: no hook of Snakemake is called."""
+    finish = sys.modules.get("gauntlet.runtime.finish")  # as the workflow has loaded it
+    if finish is not None:
+        finish.show_at_exit()
 
 
 def _of_script(text: str) -> bool:

@@ -15,6 +15,11 @@ FOLDER = "GAUNTLET_PROGRESS"
 EVERY = 0.25  # seconds between two looks
 
 
+def interrupted() -> bool:
+    """Tell whether Ctrl-C was pressed: jobs that end by it are no news (gauntlet.runtime.interrupt)."""
+    return "GAUNTLET_INTERRUPTED" in os.environ
+
+
 class Mailbox:
     """A folder that jobs write to, and a thread that reads it while the run lasts."""
 
@@ -57,7 +62,7 @@ class Mailbox:
                     self._show(json.loads(line))
 
     def _show(self, text: str) -> None:
-        if self.handler.interrupt.happened:
+        if interrupted():
             return
         if text.startswith("WARNING"):
             self.handler.warn(text)
