@@ -23,3 +23,12 @@ KEYS = {
     **{key: FAMILIES[key] for key in ("attack", "certificate", "defense", "model")},
     **dict.fromkeys(("points", "validation_attack"), FAMILIES["attack"]),
 }
+# Arguments, by package, that the program hands to a plug-in: they are no settings.
+HANDED: dict[str, frozenset[str]] = {
+    "attacks": frozenset(("streams", "early_stop")),
+    "audit": frozenset(),
+    "certify": frozenset(("streams", "generator")),
+    "data": frozenset(),
+    "models": frozenset(("artefact", "gradients")),
+    "training.defenses": frozenset(("generator", "size", "attack", "crafted")),
+}
