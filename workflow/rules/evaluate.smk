@@ -30,7 +30,7 @@ rule evaluate_robustness:
 rule collect_results:
     """Gather the evaluations of all models of a study into one tidy table."""
     input:
-        tables=study_tables,
+        records=study_records,
     output:
         robustness=report(
             f"{STUDY}robustness.csv",
@@ -38,6 +38,7 @@ rule collect_results:
             category="Tables",
             labels={"study": "{study}", "table": "all results"},
         ),
+        rows=f"{STUDY}robustness.json",
         provenance=f"{STUDY}robustness.provenance.json",
     log:
         "logs/studies/{study}/collect.log",

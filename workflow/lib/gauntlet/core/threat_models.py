@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gauntlet.core.tolerance import SLACK
+
 NORMS = ("linf", "l2", "l1")
 ORDERS = {"linf": float("inf"), "l2": 2, "l1": 1}
-SLACK = 1e-6  # relative to eps: what rounding to float32 may cost
 GREY_LEVELS = 255  # steps of an image file with 8 bits a channel
 # What an attack without a norm is measured in: the name of its threat model, and its size's key.
 EXTENTS = {
