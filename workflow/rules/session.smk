@@ -1,8 +1,8 @@
-"""What happens once, around all jobs: checks, the worker process, the progress bar; no rules."""
+"""What happens once, around all jobs: checks, the worker process, Ctrl-C, the table; no rules."""
 
 import atexit
 
-from gauntlet.runtime import parent_watch, provenance, worker
+from gauntlet.runtime import finish, interrupt, parent_watch, provenance, worker
 from gauntlet.runtime.cluster import node
 
 WORKER = []
@@ -24,26 +24,33 @@ def require_whole_tables():
 
 if workflow.is_main_process:
     require_whole_tables()
+    finish.announce(
+        [STUDY.format(study=study) for study in SETTINGS["run"]],
+        workflow.dag_settings.targets if workflow.dag_settings else (),
+    )
+    if interrupt.install():
+        shell.prefix(interrupt.SHELL_PREFIX)
 
 
 def start():
-    """Start the warm worker for jobs on this machine, and show an estimate beside the bars."""
+    """Start the warm worker for jobs on this machine."""
     if workflow.is_main_process:
         WORKER.append(worker.start())
         if workflow.non_local_exec:
             node.answer_for_sacct(HOME / "profiles" / "slurm" / "no_accounting")
-    for handler in workflow.logger_manager.get_log_handlers():
-        if hasattr(handler, "progress"):
-            from rich.progress import TimeRemainingColumn
-
-            handler.progress.speed_estimate_period = 1e6
-            handler.progress.columns += (TimeRemainingColumn(),)
 
 
 def stop_worker():
     """End the warm worker."""
     while WORKER:
         worker.stop(WORKER.pop())
+
+
+def finish_run():
+    """End the warm worker, and show the tables of the studies when all else is said."""
+    stop_worker()
+    if workflow.is_main_process:
+        finish.show_at_exit()
 
 
 if workflow.remote_exec:
