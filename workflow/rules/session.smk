@@ -28,7 +28,7 @@ def announce_studies():
 
 
 # A workflow that uses this one as a module decides itself what happens around its jobs.
-if is_main_process() and not is_module():
+if is_main_process() and not IS_MODULE:
     require_whole_tables()
     announce_studies()
     if interrupt.install():

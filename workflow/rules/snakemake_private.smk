@@ -24,14 +24,13 @@ except GauntletError as error:
     raise WorkflowError(str(error)) from None
 
 
+# Whether another workflow uses this one as a module; it can be asked only while rules are read.
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+
+
 def shard_count():
     """Give the number of shards: the config's, or a profile's or the command line's set-scatter."""
     return workflow._scatter["craft"]
-
-
-def is_module():
-    """Tell whether another workflow uses this one as a module."""
-    return not workflow.modifier.is_main_snakefile()
 
 
 def is_main_process():
