@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests docs
-RULES := Snakefile workflow/rules
+RULES := Snakefile workflow/Snakefile workflow/rules
 
 .PHONY: all study show audit-example gate cluster cluster-status estimate report env test \
 	fault-test verify cluster-test lint format benchmark benchmark-scale test-peers benchmark-peers \

@@ -54,7 +54,7 @@ def ddn(
     early, late = _losses(state, rows)
     radius, failed = torch.full_like(state.value, RADIUS), torch.zeros_like(state.success)
     for number in range(steps):
-        gradient, _, missed = state.climb(rows, examples, early if number < EARLY * steps else late)
+        gradient, _, missed = state.gradient(rows, examples, early if number < EARLY * steps else late)
         left = (1 + cos(pi * number / steps)) / 2
         failed |= ~missed & (number > 0)
         calm = gamma * (CALM + (1 - CALM) * left)
@@ -66,7 +66,7 @@ def ddn(
         length = delta.flatten(1).norm(dim=1).clamp(min=TINY)
         examples = (images + delta * per_image(radius / length)).clamp(0, 1)
     state.judge(rows, examples)
-    return state.attempt()
+    return state.result()
 
 
 def _losses(state: MinimumNormState, rows: Tensor) -> tuple[Objective, Objective]:

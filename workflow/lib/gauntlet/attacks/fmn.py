@@ -53,7 +53,7 @@ def fmn(
             own = streams.fork("restart", restart)
             start = balls(images, norm, reach.double()).random_start(own)
         _run(state, start, steps)
-    return state.attempt()
+    return state.result()
 
 
 def _run(state: MinimumNormState, examples: Tensor, steps: int) -> None:
@@ -61,7 +61,7 @@ def _run(state: MinimumNormState, examples: Tensor, steps: int) -> None:
     rows = torch.arange(len(images), device=images.device)
     radius = torch.full_like(state.value, torch.inf)
     for number in range(steps):
-        gradient, values, missed = state.climb(
+        gradient, values, missed = state.gradient(
             rows, examples, lambda logits, places: margin(logits, labels[places])
         )
         left = (1 + cos(pi * number / steps)) / 2

@@ -69,7 +69,7 @@ def hopskipjump(
             normal = _normal(state, rows, points, radius, own, evals)
             points = _jump(state, rows, points, normal, number)
             reach, points = state.measure(rows, points), _to_boundary(state, rows, points)
-    return state.attempt()
+    return state.result()
 
 
 def _started(state: MinimumNormState, streams: Streams, tries: int) -> Tensor:

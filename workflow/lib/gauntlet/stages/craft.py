@@ -92,9 +92,8 @@ def craft(
         right = scoring.predict(batched, pool.examples[-1].to(some.images.device)) == some.labels
         active += int(right.sum())
         done = int(rows[-1]) + 1
-        progress.done(
-            done, f"{active} of {done} still classified rightly, {progress.rate(done):.3g} images/s"
-        )
+        note = f"{active} of {done} still classified rightly, {progress.rate(done):.3g} images/s"
+        progress.done(done, note, f"robust {active / done:.1%}")
     return CraftedExamples(
         *(
             torch.cat([getattr(pool, field.name) for pool in made], 1)
