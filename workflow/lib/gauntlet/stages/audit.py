@@ -19,7 +19,7 @@ from gauntlet.evaluation.metrics import read_rows
 Part = tuple[Tensor, Tensor, Tensor]  # places in the data set [N], images [N, C, H, W], labels [N]
 
 
-def make_subject(model: Callable, spec: dict, test: Part, train: Part, **papers) -> Subject:
+def make_subject(model: Callable, spec: dict, test: Part, train: Part | None, **papers) -> Subject:
     """Prepare a model in eval mode for its audit; `papers` are Subject's history, points, ...
 
     Raises GauntletError if the model is right about none of the audited images.
@@ -32,7 +32,7 @@ def make_subject(model: Callable, spec: dict, test: Part, train: Part, **papers)
     subject = Subject(
         *(model, images[here], labels[here], index[rows], spec["norm"], spec["eps"]),
         **{"seed": spec["seed"], "batch": spec["batch"], "budget": spec["budget"]},
-        **{"test": test[1:], "train": train[1:], "single_step": spec["single_step"]},
+        **{"test": test[1:], "train": train and train[1:], "single_step": spec["single_step"]},
         **papers,
     )
     if not bool(subject.right.any()):
