@@ -71,12 +71,12 @@ def test_examples_of_fixed_eps_are_admissible(kind, shape, count, classes, eps, 
     kept, truth = images.clone(), labels.clone()
     batched, streams = BatchedModel(model, 4, "bfloat16" if low else "float32"), _streams(count)
     for norm in NORMS.get(kind, ("linf", "l2")):
-        attempt = _attack(kind, norm, eps=eps)(batched, images, labels, streams=streams)
-        _owed(attempt, images)
-        assert admissible(attempt.images, images, norm, eps).all()
-        assert eps > 0 or torch.equal(attempt.images, images)
-        success = batched(attempt.images).argmax(1) != labels
-        assert torch.equal(success, attempt.success_query > 0)
+        result = _attack(kind, norm, eps=eps)(batched, images, labels, streams=streams)
+        _owed(result, images)
+        assert admissible(result.images, images, norm, eps).all()
+        assert eps > 0 or torch.equal(result.images, images)
+        success = batched(result.images).argmax(1) != labels
+        assert torch.equal(success, result.success_query > 0)
     assert torch.equal(images, kept) and torch.equal(labels, truth)
 
 
@@ -91,26 +91,26 @@ def test_examples_of_fixed_eps_are_admissible(kind, shape, count, classes, eps, 
 def test_nearest_examples_are_images_and_misclassified(kind, shape, count, classes, seed):
     model, images, labels = _case(shape, count, classes, seed)
     for norm in NORMS.get(kind, ("linf", "l2")):
-        attempt = _attack(kind, norm)(
+        result = _attack(kind, norm)(
             BatchedModel(model, 4), images, labels, streams=_streams(count)
         )
-        _owed(attempt, images)
-        success = attempt.success_query > 0
-        assert torch.equal(model(attempt.images).argmax(1) != labels, success)
-        assert (distance(attempt.images, images, norm)[~success] == 0).all()
+        _owed(result, images)
+        success = result.success_query > 0
+        assert torch.equal(model(result.images).argmax(1) != labels, success)
+        assert (distance(result.images, images, norm)[~success] == 0).all()
 
 
 def _streams(count: int) -> Streams:
     return Streams.of_images(0, range(count), "all")
 
 
-def _owed(attempt, images) -> None:
-    assert attempt.images.dtype == torch.float32 and attempt.images.shape == images.shape
-    assert attempt.images.isfinite().all()
-    assert attempt.images.min() >= 0 and attempt.images.max() <= 1
-    for count in (attempt.forwards, attempt.backwards, attempt.success_query):
+def _owed(result, images) -> None:
+    assert result.images.dtype == torch.float32 and result.images.shape == images.shape
+    assert result.images.isfinite().all()
+    assert result.images.min() >= 0 and result.images.max() <= 1
+    for count in (result.forwards, result.backwards, result.success_query):
         assert count.dtype == torch.int64 and (count >= 0).all()
-    assert (attempt.success_query <= attempt.forwards).all()
+    assert (result.success_query <= result.forwards).all()
 
 
 @pytest.fixture(scope="module")

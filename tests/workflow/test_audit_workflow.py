@@ -85,7 +85,7 @@ def test_nothing_required_is_told(done):
 
 def test_the_rule_graph_knows_audit_and_gate(done):
     home, _ = done
-    text = (ROOT / "workflow/rules/common.smk").read_text()
+    text = (ROOT / "workflow/rules/targets.smk").read_text()
     told = set(re.findall(r'\["(\w+)", "(\w+)"\]', text))
     dot = snakemake(home, "-F", "--rulegraph", study=requiring(1.0))
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))

@@ -190,7 +190,7 @@ def test_provenance_tells_how_a_number_came_about(done):
 
 
 def test_the_rule_graph_is_the_workflows(done):
-    text = (ROOT / "workflow/rules/common.smk").read_text()
+    text = (ROOT / "workflow/rules/targets.smk").read_text()
     told = set(re.findall(r'\["(\w+)", "(\w+)"\]', text))
     printed = snakemake(done, "-F", "-n")
     assert "plot_rulegraph" in printed

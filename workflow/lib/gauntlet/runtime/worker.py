@@ -76,6 +76,8 @@ def forget() -> None:
 
 def delegate(task: dict) -> int | None:
     """Let the worker do a task: its exit code, or None if there is no worker to be had."""
+    from gauntlet.core.progress import announce  # not before: the worker imports no library
+
     interpreter, _, address = os.environ.get(ADDRESS, "").rpartition(":")
     if interpreter != sys.executable or not _ready(address):
         return None
@@ -93,7 +95,7 @@ def delegate(task: dict) -> int | None:
         line.sendall(message)
         answer = line.recv(1)
     if not answer:
-        print("ERROR: the job's process was killed (out of memory?)", file=sys.stderr)
+        announce("ERROR: the job's process was killed (out of memory?)")
     return answer[0] if answer else 1
 
 
