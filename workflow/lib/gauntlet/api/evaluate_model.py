@@ -68,7 +68,7 @@ def _curve(eps) -> list | float | str | None:
 
 
 def _named_attacks(attacks, norm: str, eps) -> dict[str, list[dict]]:
-    """Give each attack's settings by a name of its own: its kind, and a number if it comes again."""
+    """Give each attack's settings by its own name: its kind, numbered if the kind comes again."""
     asked = _defaults(norm) if attacks is None else _listed("attacks", attacks)
     if not asked:
         raise GauntletError("attacks is empty; allowed is one attack or more.")

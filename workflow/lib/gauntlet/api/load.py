@@ -37,7 +37,7 @@ def load_model(
     A state dict needs `network`, a module or a function that builds one, or the name of an
     architecture, `arch` (article_cnn, mlp, preact_resnet18, torchvision, declared with `layers`,
     factory with `factory="module:function"`), with `shape` (C, H, W) and `classes`. A TorchScript
-    file, a .pt2 file of torch.export and an ONNX file need `shape` and `classes` alone. A checkpoint
+    file, a .pt2 file of torch.export and an ONNX file need only `shape` and `classes`. A checkpoint
     of the workflow needs nothing: its record lies beside it. `settings` are those of a model in the
     configuration, such as mean, std, input_range and channel_order. Raises GauntletError (a
     ValueError) that names the file or setting and what is allowed.
@@ -57,8 +57,8 @@ def _refuse_others(arch, shape, classes, settings: dict) -> None:
     given = {"arch": arch, "shape": shape, "classes": classes} | settings
     for key in (key for key, value in given.items() if value is not None):
         raise GauntletError(
-            f"{key} is {given[key]!r} beside network; allowed is network alone, which holds its own "
-            "normalization."
+            f"{key} is {given[key]!r} beside network; allowed is network alone, which holds its "
+            "own normalization."
         )
 
 
