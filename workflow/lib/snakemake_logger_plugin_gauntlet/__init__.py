@@ -113,7 +113,7 @@ _OF_JOBS += (LogEvent.PROGRESS, LogEvent.JOB_ERROR)
 
 
 def _show_tables() -> None:
-    """Show the studies' tables also where nothing was to be done: no hook of Snakemake is called."""
+    """Show the tables also where nothing was to be done: Snakemake calls no hook then."""
     finish = sys.modules.get("gauntlet.runtime.finish")  # as the workflow has loaded it
     if finish is not None:
         finish.show_at_exit()

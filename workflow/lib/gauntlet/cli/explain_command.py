@@ -51,7 +51,7 @@ def _explain_file(path: Path, whole: bool) -> None:
 
 
 def again(root: Path, path: str) -> str:
-    """Give the command that makes a file again; --configfile is the user's, which no record holds."""
+    """Give the command that makes a file again; no record holds the --configfile of a run."""
     home = workflow_home()
     words = ["snakemake", "--cores", "all", "--force", path]
     words += [] if home == root else ["--snakefile", str(home / "Snakefile")]
@@ -85,7 +85,7 @@ def _row(path: Path, number: int) -> dict[str, str]:
 
 
 def row_files(path: Path, row: dict[str, str]) -> list[Path]:
-    """Find what a row stands on: per seed the ledger of its attack or certificate, or the training."""
+    """Find what a row stands on: for each seed the ledger that it was read from, and the training."""
     if any(not row.get(key) for key in RUN_KEYS):
         return []
     results = next((up for up in path.resolve().parents if up.name == "results"), None)

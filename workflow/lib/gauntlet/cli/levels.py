@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from gauntlet.cli.data_sources import Source
 from gauntlet.cli.errors import UsageMistake
-from gauntlet.cli.yaml_files import entries
+from gauntlet.cli.yaml_files import block, entries
 
 NORMS = ("linf", "l2", "l1")
 CHOICES = 500  # images of the validation part, on which the import looks at the model
@@ -59,7 +59,7 @@ def study_yaml(
     study |= {"audit": True} if level.audit else {}
     parts = [f"run: [{name}]\n"]
     parts.append(f"datasets:\n{entries({source.name: source.settings | {'split': split}})}")
-    parts.append(f"models:\n{entries({name: entry})}")
+    parts.append(f"models:\n{block({name: entry})}")
     parts.append(f"attacks:\n{entries(attacks)}")
     parts += [f"certificates:\n{entries(proven)}"] if proven else []
     parts.append(f"studies:\n  {name}:\n{entries(study, '    ')}")

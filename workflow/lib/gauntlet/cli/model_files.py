@@ -83,7 +83,7 @@ def _layers(path: Path) -> list:
 
 
 def _importable(factory: str) -> str:
-    """Turn `folder/file.py:function` into `folder.file:function`, as seen from the working folder."""
+    """Turn `folder/file.py:function` into `folder.file:function`, as seen from here."""
     file, _, function = factory.rpartition(":")
     path = Path(file)
     if not file or not function.isidentifier():

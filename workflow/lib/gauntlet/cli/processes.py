@@ -46,6 +46,19 @@ def run_snakemake(words: list[str], extra: Mapping[str, str] | None = None) -> i
     return _run([sys.executable, "-m", "snakemake", *words], extra or {})
 
 
+def build_report(words: list[str]) -> int:
+    """Let Snakemake build a report; what it says is shown only if it fails.
+
+    Its captions bring a warning of docutils each, which is of no use to anybody.
+    """
+    say(["snakemake", *words])
+    command = [sys.executable, "-m", "snakemake", *words]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+    return done.returncode
+
+
 def run_module(module: str, words: list[str]) -> int:
     """Start a module of this library; gives its exit code."""
     say(["python", "-m", module, *words])

@@ -8,7 +8,7 @@ import typer
 
 from gauntlet.cli.configuration import Configuration, read_configuration
 from gauntlet.cli.errors import UsageMistake
-from gauntlet.cli.processes import run_module, run_snakemake, snakemake_words
+from gauntlet.cli.processes import build_report, run_module, run_snakemake, snakemake_words
 
 STUDIES = Path("results/studies")
 Cores = Annotated[str | None, typer.Option(help="CPU cores to use: a number, or all (default).")]
@@ -60,7 +60,7 @@ def run_configuration(
     if report:
         page = report_page(configuration.studies)
         made = snakemake_words(configuration.files, "1")
-        if run_snakemake([*made, "--report", str(page), "--quiet", "all"]):
+        if build_report([*made, "--report", str(page)]):
             typer.echo(f"The report {page} could not be built; the tables are there.", err=True)
     return run_module(
         "gauntlet.reporting.terminal", [str(STUDIES / s) for s in configuration.studies]

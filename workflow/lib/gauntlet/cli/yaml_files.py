@@ -44,3 +44,11 @@ def flow(value: Any) -> str:
 def entries(mapping: dict[str, Any], indent: str = "  ") -> str:
     """Write a mapping as YAML, one entry a line."""
     return "".join(f"{indent}{key}: {flow(value)}\n" for key, value in mapping.items())
+
+
+def block(mapping: dict[str, Any], indent: str = "  ") -> str:
+    """Write a mapping as YAML in as many lines as it needs: a list of layers is long."""
+    import yaml
+
+    text = yaml.safe_dump(mapping, default_flow_style=None, width=96, sort_keys=False)
+    return "".join(f"{indent}{line}\n" for line in text.splitlines())

@@ -66,7 +66,7 @@ def _maker(path: Path) -> tuple[str, Path, Step]:
                     Step(record.resolve().relative_to(root).as_posix(), step.record),
                 )
     raise GauntletError(
-        f"No provenance record beside '{path}' names it; allowed is a result that a job has written."
+        f"No provenance record beside '{path}' names it; allowed is a result of a job."
     )
 
 
