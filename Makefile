@@ -9,12 +9,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 RUN := $(BIN)/snakemake --cores $(CORES)
-SOURCES := workflow/lib workflow/scripts tests
+SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
 .PHONY: all study show audit-example gate cluster cluster-status estimate report env test \
 	fault-test verify cluster-test lint format benchmark benchmark-scale test-peers benchmark-peers \
-	clean help
+	docs clean help
 .DEFAULT_GOAL := all
 
 all: study show report ## Run the default study, print its table, build its report
@@ -108,6 +108,9 @@ test-peers: $(PEERS)/.ready ## Hold attacks against other libraries' on a small 
 
 benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against other libraries'
 	@PYTHONPATH=workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.peers $(OPTIONS)
+
+docs: $(VENV)/.ready ## Write the pages that are made from the schema
+	@$(BIN)/python docs/build_settings.py
 
 clean: ## Remove results, logs and Snakemake's records (not .venv)
 	rm -rf results/data results/runs results/weights results/checks results/studies results/report.html logs benchmarks \

@@ -6,7 +6,7 @@ rule download_data:
         images=f"{DATA}images.npy",
         labels=f"{DATA}labels.npy",
         meta=f"{DATA}data.json",
-        provenance=f"{DATA}download.provenance.json",
+        provenance=record_of("download_data"),
     log:
         "logs/data/{dataset}/download.log",
     benchmark:
@@ -18,7 +18,7 @@ rule download_data:
     resources:
         **sized("download_data"),
     params:
-        **specified("download_data", specs.data_spec, "dataset"),
+        **params_of("download_data"),
     script:
         "../scripts/download_data.py"
 
@@ -32,7 +32,7 @@ rule split_data:
     output:
         split=f"{DATA}split.json",
         report=f"{DATA}split_report.json",
-        provenance=f"{DATA}split.provenance.json",
+        provenance=record_of("split_data"),
     log:
         "logs/data/{dataset}/split.log",
     benchmark:
@@ -44,6 +44,6 @@ rule split_data:
     resources:
         **sized("split_data"),
     params:
-        **specified("split_data", specs.split_spec, "dataset"),
+        **params_of("split_data"),
     script:
         "../scripts/split_data.py"

@@ -1,31 +1,35 @@
 """The params of result-bearing rules: a specification and the hash of the code; no rules."""
 
+from functools import cache, lru_cache
 
-def script_path(name):
-    """Give a stage's script."""
-    return str(HOME / "workflow" / "scripts" / f"{name}.py")
+from gauntlet.study import code_hash
+from gauntlet.study.job_table import JOBS, script_of
+
+
+def record_of(rule):
+    """Give the path of the provenance that a rule's jobs write."""
+    return JOBS[rule].provenance
 
 
 @cache
-def code_of(stage, plugins):
-    """Hash a stage's script with all it imports and the plug-ins that its spec names."""
-    return code_hash.code_hash(Path(script_path(stage)), plugins)
+def code_of(script, plugins):
+    """Hash a stage's script with all that it imports and the plug-ins that its spec names."""
+    return code_hash.code_hash(HOME / "workflow" / "scripts" / f"{script}.py", plugins)
 
 
-def specified(stage, make, *names):
-    """Give a rule's two params: its spec from `make`, and the hash of the code that reads it."""
+def params_of(rule):
+    """Give a rule's two params: its specification, and the hash of the code that reads it."""
+    kind = JOBS[rule]
 
     @lru_cache(maxsize=1)  # both are asked for one job after the other
-    def made(*words):
-        return make(SETTINGS, **dict(zip(names, words, strict=True)))
+    def made(*values):
+        return kind.spec(SETTINGS, **dict(zip(kind.names, values, strict=True)))
 
-    def spec_of(wildcards):
-        return made(*(getattr(wildcards, name) for name in names))
+    def spec(wildcards):
+        require_known(wildcards)
+        return made(*(getattr(wildcards, name) for name in kind.names))
 
     def code(wildcards):
-        return code_of(stage, tuple(specs.plugins(spec_of(wildcards))))
+        return code_of(script_of(rule), tuple(specs.plugins(spec(wildcards))))
 
-    return {"spec": spec_of, "code": code}
-
-
-RUN_NAMES = ("dataset", "model", "defense", "seed")
+    return {"spec": spec, "code": code}

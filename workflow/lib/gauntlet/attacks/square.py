@@ -17,6 +17,10 @@ BLOCK = 64  # queries whose random numbers are drawn together
 TILES = 5  # l2: bumps along a side at the start
 LEAST = 3  # l2: side of the smallest patch
 TINY = 1e-12
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.6
+FORWARDS = "queries * restarts"
 
 
 def square(
@@ -57,7 +61,7 @@ def square(
         own = streams.select(rows).fork("restart", restart)
         patches = PATCHES[norm](area.select(rows), own.fork("start"))
         _search(state, rows, patches, _Draws(own, patches.numbers), queries, p_init)
-    return state.attempt()
+    return state.result()
 
 
 def _search(
@@ -84,7 +88,7 @@ def _search(
 
 def _ask(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
     labels = state.labels[rows]
-    logits, _ = state.scan(rows, points, lambda seen, places: margin(seen, labels[places]))
+    logits, _ = state.screen(rows, points, lambda seen, places: margin(seen, labels[places]))
     return margin(logits, labels)
 
 

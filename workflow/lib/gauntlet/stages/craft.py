@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from gauntlet.core import scoring
 from gauntlet.core.batched_model import BatchedModel, NonFiniteLogits
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.plugins import load
+from gauntlet.core.plugins import load, load_module
 from gauntlet.core.progress import Progress
 from gauntlet.core.threat_models import AttackResult, distance, per_image
 from gauntlet.stages import partial
@@ -114,8 +113,7 @@ def lens_for(model, point: dict, batch: int, precision: str) -> BatchedModel:
 
 def members_of(point: dict) -> tuple[str, ...]:
     """Name what `success_by` counts: the members of an ensemble, else the attack's kind."""
-    module = import_module(f"gauntlet.attacks.{point['kind']}")
-    several = getattr(module, "members", None)
+    several = getattr(load_module("attacks", point["kind"]), "members", None)
     return tuple(several(point)) if several else (point["kind"],)
 
 
