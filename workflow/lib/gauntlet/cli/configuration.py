@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.overrides import merged, read_overrides
+from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_whole
 from gauntlet.core.locations import schema_path, workflow_home
@@ -34,6 +35,7 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
     own --config knows no types below the first level. Raises UsageMistake, a sentence a line.
     """
     from gauntlet.study.models import missing_weights
+    from gauntlet.study.plugin_schema import with_plugins
     from gauntlet.study.schema import complete, load_schema
 
     files = [found_config(config)] if config or Path(USUAL).is_file() else []
@@ -41,7 +43,8 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
     for file in files:
         raw = merged(raw, read_yaml(file))
     if settings:
-        own = read_overrides(settings, raw, load_schema(str(schema_path())))
+        use_plugins(raw)
+        own = read_overrides(settings, raw, with_plugins(load_schema(str(schema_path()))))
         raw = merged(raw, own)
     try:
         whole = complete(raw, schema_path())
@@ -50,6 +53,12 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
     except GauntletError as error:
         raise UsageMistake(str(error)) from None
     return Configuration([*files, write_settings(own)] if settings else files, whole)
+
+
+def use_plugins(raw: dict[str, Any]) -> None:
+    """Make the user's own plug-ins known; what is wrong with them is said when all is checked."""
+    listed = raw.get("plugins") or []
+    plugins.use(part for part in listed if isinstance(part, str) and Path(part).is_dir())
 
 
 def found_config(config: str | None) -> Path:

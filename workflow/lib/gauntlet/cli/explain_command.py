@@ -85,7 +85,7 @@ def _row(path: Path, number: int) -> dict[str, str]:
 
 
 def row_files(path: Path, row: dict[str, str]) -> list[Path]:
-    """Find what a row stands on: for each seed the ledger that it was read from, and the training."""
+    """Find what a row stands on: for each seed the ledger it was read from, and the training."""
     if any(not row.get(key) for key in RUN_KEYS):
         return []
     results = next((up for up in path.resolve().parents if up.name == "results"), None)

@@ -7,7 +7,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from gauntlet.core.locations import PACKAGE
+from gauntlet.cli.errors import UsageMistake
+from gauntlet.core import plugins
 
 
 class Kind(StrEnum):
@@ -21,9 +22,9 @@ class Kind(StrEnum):
     CHECKS = "checks"
 
 
-FOLDERS = {
+FAMILIES = {
     Kind.ATTACKS: "attacks",
-    Kind.DEFENSES: "training/defenses",
+    Kind.DEFENSES: "training.defenses",
     Kind.MODELS: "models",
     Kind.DATA: "data",
     Kind.CERTIFICATES: "certify",
@@ -41,13 +42,21 @@ class Entry(NamedTuple):
 
 def list_plugins(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    folders: Annotated[
+        list[Path] | None, typer.Option("--plugins", help="Also a folder of your own plug-ins.")
+    ] = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="Also what each does.")] = False,
 ) -> None:
     """List attacks, defenses, models, data sources, certificates or audit checks.
 
     Example: gauntlet list attacks --long
     """
-    entries = plugins_in(PACKAGE / FOLDERS[kind])
+    for folder in folders or []:
+        if not folder.is_dir():
+            raise UsageMistake(f"--plugins is '{folder}'; allowed is a folder that is there.")
+    if folders:
+        plugins.use(map(str, folders))
+    entries = plugin_entries(kind)
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         typer.echo(f"{entry.name:<{width}}  {entry.title}")
@@ -55,10 +64,10 @@ def list_plugins(
             typer.echo(f"{'':<{width}}  {entry.sentence}")
 
 
-def plugins_in(folder: Path) -> list[Entry]:
-    """Read the plug-ins of a folder without running them: files with a function of their name."""
+def plugin_entries(kind: Kind) -> list[Entry]:
+    """Read the plug-ins of a kind without running them: files with a function of their name."""
     found = []
-    for path in sorted(folder.glob("[!_]*.py")):
+    for _, path in sorted(plugins.available(FAMILIES[kind]).items()):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == path.stem:

@@ -12,11 +12,11 @@ import typer
 
 from gauntlet.cli.data_sources import FETCHED, Source, source
 from gauntlet.cli.errors import UsageMistake
-from gauntlet.cli.list_command import FOLDERS, Kind, plugins_in
+from gauntlet.cli.list_command import Kind, plugin_entries
 from gauntlet.cli.model_files import model_entry
 from gauntlet.cli.templates import NewStudy, config_text, readme_text
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.locations import PACKAGE, schema_path, workflow_home
+from gauntlet.core.locations import schema_path, workflow_home
 
 TRAINED = ("article_cnn", "mlp", "preact_resnet18")
 USUAL_ATTACKS = "fgsm,pgd,gauntlet"
@@ -101,7 +101,7 @@ def _model(folder: Path, network: str) -> tuple[str, dict]:
 
 
 def _kinds(text: str) -> list[str]:
-    known = [entry.name for entry in plugins_in(PACKAGE / FOLDERS[Kind.ATTACKS])]
+    known = [entry.name for entry in plugin_entries(Kind.ATTACKS)]
     asked = [word.strip() for word in text.split(",") if word.strip()]
     for word in asked:
         if word not in known:
