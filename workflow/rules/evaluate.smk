@@ -30,7 +30,7 @@ rule evaluate_robustness:
 rule collect_results:
     """Gather the evaluations of all models of a study into one tidy table."""
     input:
-        tables=files_needed("collect_results", "tables", ".csv"),
+        records=files_needed("collect_results", "records", ".json"),
     output:
         robustness=report(
             f"{STUDY}robustness.csv",
@@ -38,6 +38,7 @@ rule collect_results:
             category="Tables",
             labels={"study": "{study}", "table": "all results"},
         ),
+        rows=f"{STUDY}robustness.json",
         provenance=record_of("collect_results"),
     log:
         "logs/studies/{study}/collect.log",

@@ -1,7 +1,7 @@
 rule gate:
     """Hold a study's models against what is required of them, and write how they fare."""
     input:
-        robustness=rules.collect_results.output.robustness,
+        rows=rules.collect_results.output.rows,
     output:
         record=f"{STUDY}gate.json",
         page=report(

@@ -1,10 +1,11 @@
 rule publish_tables:
     """Publish a study's summary as CSV, Markdown and LaTeX, and the cost of its trainings."""
     input:
-        robustness=rules.collect_results.output.robustness,
+        rows=rules.collect_results.output.rows,
         provenances=files_needed("publish_tables", "trainings", "train.provenance.json"),
         records=files_needed("publish_tables", "records", ".json"),
     output:
+        summary=f"{STUDY}summary.json",
         summary_csv=report(
             f"{STUDY}summary.csv",
             caption="../report/summary.rst",

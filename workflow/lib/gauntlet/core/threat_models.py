@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from gauntlet.core.plugin_facts import facts
+from gauntlet.core.tolerance import SLACK
 
 NORMS = ("linf", "l2", "l1")
 ORDERS = {"linf": float("inf"), "l2": 2, "l1": 1}
-SLACK = 1e-6  # relative to eps: what rounding to float32 may cost
 GREY_LEVELS = 255  # steps of an image file with 8 bits a channel
 
 

@@ -5,17 +5,17 @@ import sys
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.evaluation.metrics import read_rows
+from gauntlet.core.records import read_json
 from gauntlet.reporting import audit_columns
 from gauntlet.reporting.tables import Table, headline_table, right_aligned, warnings, written
 
 
-def terminal(summary_csv: str | Path, width: int = 100) -> str:
+def terminal(summary: str | Path, width: int = 100) -> str:
     """Give a study's short table as plain text that fits the width, with warnings below.
 
     Where it does not fit, the spread over seeds is left out; then columns go below.
     """
-    rows = read_rows(summary_csv)
+    rows = read_json(summary)["rows"]
     table = headline_table(rows)
     text = plain(table, width)
     if "\n\n" in text:
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     width = shutil.get_terminal_size((100, 24)).columns
     try:
         for study in map(Path, arguments):
-            summary = study / "summary.csv"
+            summary = study / "summary.json"
             if not summary.is_file():
                 raise GauntletError(f"{summary} does not exist; a study is made by snakemake.")
             sys.stdout.write("\n".join(["", terminal(summary, width), "", *places(study), ""]))

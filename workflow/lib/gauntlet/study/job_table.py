@@ -211,7 +211,7 @@ JOBS: dict[str, JobKind] = {
         },
     ),
     "collect_results": JobKind(
-        specs.table_spec, ("study",), paths.STUDY, "robustness", {"tables": RECORDS["records"]}
+        specs.table_spec, ("study",), paths.STUDY, "robustness", RECORDS
     ),
     "publish_tables": JobKind(
         specs.table_spec,
