@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
+from gauntlet.core.locations import version
 
 ENDING = ".provenance.json"
 # Packages that can decide a result: part of the key of the store. A test reads the requirements.
@@ -102,6 +103,7 @@ def made(task: dict, seconds: float, cpu: float, devices: list[str]) -> dict:
     return {
         "spec": task["params"].get("spec"),
         "code": task["params"].get("code"),
+        "gauntlet": version(),
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
