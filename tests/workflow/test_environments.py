@@ -40,12 +40,9 @@ def test_conda_has_the_locks_versions():
     packages = yaml.safe_load((ENVS / "gauntlet.yaml").read_text())["dependencies"][-1]["pip"]
     pinned = {_normal(line.split("==")[0]): line.split("==")[1] for line in packages}
     assert pinned == {name: LOCK[name] for name in pinned}
-    runtime = {
-        _normal(re.split("[<>=]", line)[0])
-        for line in _lines("requirements.txt")
-        if not line.startswith("-")
-    }
-    optional = {"snakemake-logger-plugin-rich", "pygments"}  # of the process that starts jobs
+    wanted = [line for line in _lines("requirements.txt") if not line.startswith("-")]
+    runtime = {_normal(re.split("[<>=]", line)[0]) for line in wanted}
+    optional = {"typer", "rich", "psutil", "pygments"}  # of the process that starts jobs
     assert runtime - optional == set(pinned)
 
 

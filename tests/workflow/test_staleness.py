@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.helpers.snakes import STUDY, house, merged, planned, snakemake
+from tests.helpers.snakes import STUDY, finished, house, merged, planned, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -75,7 +75,7 @@ EDITS = {
 }
 # an edit of a file -> rules that run, wildcards of the computing jobs
 CODE = {
-    "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set(), {}),
+    "docstring": ("lib/gauntlet/attacks/pgd.py", "Projected gradient descent.", "PGD.", set(), {}),
     "comment in a script": (
         "scripts/train_model.py",
         "    rescue =",
@@ -114,9 +114,7 @@ COMPUTING = ("train_model", "craft_examples", "transfer_examples")
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    home = house(tmp_path_factory.mktemp("staleness") / "house")
-    snakemake(home)
-    return home
+    return finished(tmp_path_factory.mktemp("staleness"))
 
 
 def _check(jobs, rules, computing):

@@ -22,15 +22,11 @@ def require_whole_tables():
             raise WorkflowError(problem)
 
 
-def announce_studies():
-    """Note the studies that are made, for the tables that are shown at the end."""
-    finish.announce([STUDY.format(study=study) for study in SETTINGS["run"]], asked_targets())
-
-
 # A workflow that uses this one as a module decides itself what happens around its jobs.
 if is_main_process() and not IS_MODULE:
     require_whole_tables()
-    announce_studies()
+    folders = [STUDY.format(study=study) for study in SETTINGS["run"]]
+    finish.announce(folders, asked_targets)
     if interrupt.install():
         shell.prefix(interrupt.SHELL_PREFIX)
 
@@ -53,7 +49,6 @@ def finish_run():
     """End the warm worker, and show the tables of the studies when all else is said."""
     stop_worker()
     if is_main_process():
-        announce_studies()
         finish.show_at_exit()
 
 

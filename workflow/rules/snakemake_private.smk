@@ -55,4 +55,4 @@ def sends_jobs():
 
 def asked_targets():
     """Give the targets of the command line; none before the rules are read."""
-    return workflow.dag_settings.targets if workflow.dag_settings else ()
+    return (workflow.dag_settings and workflow.dag_settings.targets) or ()
