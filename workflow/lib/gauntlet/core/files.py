@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+PROVENANCE = ".provenance.json"  # how the names of files end that say how a result was made
+
 
 def owner() -> str:
     """Name this process among all that can write to one shared folder."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gauntlet.core.files import PROVENANCE
 from gauntlet.runtime.cluster import snakemake_private
 from gauntlet.runtime.cluster.snakemake_private import JOB_COUNTS, LINES, group_name
 
@@ -101,7 +102,7 @@ class _Replay:
             return
         elif name == "output":
             files = value.split(", ")
-            self._now.provenance = next((f for f in files if f.endswith(".provenance.json")), "")
+            self._now.provenance = next((f for f in files if f.endswith(PROVENANCE)), "")
         elif name == "wildcards":
             self._now.wildcards = value.split(", ")
         elif found := re.search(r"\bgpu=(\d+)", value):

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gauntlet.core.files import sha256
+from gauntlet.core.files import PROVENANCE, sha256
 from gauntlet.runtime.cluster import snakemake_private
 
-ENDING = ".provenance.json"
 NEEDED = {"rule", "spec", "code", "inputs", "outputs"}  # keys of every provenance
 
 
@@ -37,7 +36,7 @@ def adopt(folder: str | Path) -> Adopted:
     no job may be at work in the folder.
     """
     folder, counted = Path(folder), Adopted()
-    for path in sorted(folder.glob(f"results/**/*{ENDING}")):
+    for path in sorted(folder.glob(f"results/**/*{PROVENANCE}")):
         _adopt_result(folder, path.relative_to(folder).as_posix(), counted)
     return counted
 
