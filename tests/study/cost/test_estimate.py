@@ -44,8 +44,8 @@ def test_tasks_that_need_several_slots_wait_for_them():
     assert makespan({"a": Task(2), "b": Task(2)}, 2) == 2
 
 
-def test_a_circle_is_refused():
-    with pytest.raises(ValueError, match="circle"):
+def test_a_cycle_is_refused():
+    with pytest.raises(ValueError, match="cycle"):
         ordered({"a": Task(1, ["b"]), "b": Task(1, ["a"])})
 
 
