@@ -119,12 +119,12 @@ def test_minimal_distance_of_a_linear_model_is_found(norm, spread, classes):
     images = _images(spread)
     labels = model(images).argmax(1)
     exact = nearest(images, labels, weights, bias, norm)
-    attempt = _run(model, images, labels, norm=norm, steps=30, targets=classes - 1)
-    ratio = distance(attempt.images, images, norm) / exact
+    result = _run(model, images, labels, norm=norm, steps=30, targets=classes - 1)
+    ratio = distance(result.images, images, norm) / exact
     clear = exact > 1e-3  # nearer than that, rounding of the logits decides
-    assert int(clear.sum()) > COUNT / 2 and (model(attempt.images).argmax(1) != labels).all()
+    assert int(clear.sum()) > COUNT / 2 and (model(result.images).argmax(1) != labels).all()
     assert ratio[clear].min() > 1 - 1e-3 and ratio[clear].max() < 1.01
-    assert admissible(attempt.images, images, norm, float(exact.max() * 1.01)).all()
+    assert admissible(result.images, images, norm, float(exact.max() * 1.01)).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -162,15 +162,15 @@ def test_near_enough_is_done_and_costs_less(norm):
 
 @pytest.mark.parametrize("eps", (0, 0.0, 10.0))
 def test_extreme_eps(eps, net):
-    attempt = _run(*net, norm="l2", eps=eps, steps=3, restarts=2)
-    assert admissible(attempt.images, net[1], "l2", 10.0).all()
-    assert (attempt.backwards > 0).all()
+    result = _run(*net, norm="l2", eps=eps, steps=3, restarts=2)
+    assert admissible(result.images, net[1], "l2", 10.0).all()
+    assert (result.backwards > 0).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_restarts_never_go_further_and_start_elsewhere(norm, net):
     one, three = (_run(*net, norm=norm, steps=40, restarts=r) for r in (1, 3))
-    near, nearer = (distance(attempt.images, net[1], norm) for attempt in (one, three))
+    near, nearer = (distance(result.images, net[1], norm) for result in (one, three))
     assert (nearer <= near).all() and (nearer < near).any()
     assert (three.backwards == 3 * one.backwards).all()
     again, other = (_run(*net, norm=norm, steps=40, restarts=3, seed=s) for s in (0, 1))
@@ -206,18 +206,18 @@ def test_images_out_of_reach_and_wrong_ones(net):
     _, images, _ = net
     labels = torch.tensor([0, 1] * 8)
     constant = lambda points: points.flatten(1)[:, :1] * 0 + torch.tensor([1.0, 0.0])  # noqa: E731
-    attempt = _run(constant, images, labels, norm="linf", steps=4, restarts=2)
-    assert torch.equal(attempt.images, images)
-    assert torch.equal(attempt.success_query, labels)  # the clean look finds the wrong ones
-    assert torch.equal(attempt.backwards, (1 - labels) * 8)
+    result = _run(constant, images, labels, norm="linf", steps=4, restarts=2)
+    assert torch.equal(result.images, images)
+    assert torch.equal(result.success_query, labels)  # the clean look finds the wrong ones
+    assert torch.equal(result.backwards, (1 - labels) * 8)
 
 
 def test_low_precision_finds_what_float32_confirms(net):
     model, images, labels = net
-    attempt = _run(BatchedModel(model, 32, "bfloat16"), images, labels, norm="l2", steps=10)
+    result = _run(BatchedModel(model, 32, "bfloat16"), images, labels, norm="l2", steps=10)
     full = _run(model, images, labels, norm="l2", steps=10)
-    assert (model(attempt.images).argmax(1) != labels).all()
-    ratio = distance(attempt.images, images, "l2") / distance(full.images, images, "l2")
+    assert (model(result.images).argmax(1) != labels).all()
+    ratio = distance(result.images, images, "l2") / distance(full.images, images, "l2")
     assert ratio.median() < 1.05
 
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from gauntlet.attacks.base.apgd_loop import auto_climb
+from gauntlet.attacks.base.apgd_loop import auto_pgd
 from gauntlet.attacks.base.losses import (
     TARGETED_LEAST,
     class_count,
@@ -11,12 +11,15 @@ from gauntlet.attacks.base.losses import (
     targeted_margin,
 )
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import rounds
+from gauntlet.attacks.base.pgd_loop import restart_batches
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 LOSSES = {"dlr": targeted_dlr, "margin": targeted_margin}
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (steps + 1)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
 def apgd_t(
@@ -32,7 +35,7 @@ def apgd_t(
     targets: int = 9,
     loss: str = "dlr",
 ) -> AttackResult:
-    """Climb a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
+    """Raise a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
@@ -54,8 +57,8 @@ def apgd_t(
             f"model has {class_count(state)}: use margin"
         )
     ranked = likely_targets(state, targets)
-    for rows, number in rounds(state, restarts * ranked.shape[1]):
-        part, aim = area.select(rows), ranked[rows, number % ranked.shape[1]]
+    for rows, number in restart_batches(state, restarts * ranked.shape[1]):
+        part, target = area.select(rows), ranked[rows, number % ranked.shape[1]]
         start = part.random_start(streams.select(rows).fork("restart", number))
-        auto_climb(state, part, rows, start, aim, steps=steps, loss=LOSSES[loss])
-    return state.attempt()
+        auto_pgd(state, part, rows, start, target, steps=steps, loss=LOSSES[loss])
+    return state.result()

@@ -19,6 +19,14 @@ VERSIONS = {
     "standard": ("apgd_ce", "apgd_t", "fab_t", "square"),
     "rand": ("apgd_ce", "apgd_dlr"),
 }
+NORMS = ("linf", "l2")
+FORWARDS = (
+    "2 * SAMPLES * (STEPS + 1) if version == 'rand' else "
+    "STEPS + 3 + min(TARGETS, classes - 1) * (3 * STEPS + 11) + QUERIES"
+)
+BACKWARDS = (
+    "2 * SAMPLES * STEPS if version == 'rand' else STEPS * (1 + 2 * min(TARGETS, classes - 1))"
+)
 
 
 def autoattack(
@@ -31,7 +39,7 @@ def autoattack(
     eps: float,
     version: str = "standard",
 ) -> AttackResult:
-    """Run AutoAttack's members on the survivors of those before, with the reference's parameters.
+    """Run AutoAttack's members in turn, each where those before failed, as the reference does.
 
     `standard` is APGD on cross-entropy, targeted APGD on DLR towards 9 classes, targeted FAB, and
     Square with 5,000 queries; `rand`, for models that answer differently each time, is APGD on
@@ -48,8 +56,8 @@ def autoattack(
     batched = as_batched(model)
     classes = batched(images[:1]).shape[1]
     make = _standard if version == "standard" else _rand
-    seen = batched if version == "standard" else batched.averaging(SAMPLES)
-    return in_turn(seen, images, labels, streams, make(norm, eps, classes), norm, eps)
+    attacked = batched if version == "standard" else batched.averaged_over(SAMPLES)
+    return in_turn(attacked, images, labels, streams, make(norm, eps, classes), norm, eps)
 
 
 def members(settings: dict) -> tuple[str, ...]:
@@ -59,10 +67,10 @@ def members(settings: dict) -> tuple[str, ...]:
 
 def _standard(norm: str, eps: float, classes: int) -> list[Member]:
     area = {"norm": norm, "eps": eps}
-    towards = "dlr" if classes >= TARGETED_LEAST else "margin"
+    loss = "dlr" if classes >= TARGETED_LEAST else "margin"
     return [
         ("apgd_ce", partial(apgd, steps=STEPS, **area)),
-        ("apgd_t", partial(apgd_t, steps=STEPS, targets=TARGETS, loss=towards, **area)),
+        ("apgd_t", partial(apgd_t, steps=STEPS, targets=TARGETS, loss=loss, **area)),
         ("fab_t", partial(fab_t, steps=STEPS, targets=TARGETS, **area)),
         ("square", partial(square, queries=QUERIES, **area)),
     ]

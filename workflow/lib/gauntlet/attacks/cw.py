@@ -16,6 +16,9 @@ LAST = 0.01  # share of the learning rate that is left at the end
 STRETCH = 0.95  # of tanh: 0 and 1 lie where it still has a slope
 BETAS, SMALL, TINY = (0.9, 0.999), 1e-8, 1e-12
 PATIENCE = 4  # a quarter of the steps without gain ends a run; the last, small ones gain most
+NORMS = ("l2",)
+FORWARDS = "1 + steps * search_steps"
+BACKWARDS = "1 + steps * search_steps"
 
 
 def cw(
@@ -30,7 +33,7 @@ def cw(
     learning_rate: float = 0.1,
     confidence: float = 0.0,
 ) -> AttackResult:
-    """Minimise squared distance plus a weight times the margin that is left, per image.
+    """Minimize squared distance plus a weight times the margin that is left, per image.
 
     Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural Networks". Shapes:
     images [N, C, H, W] float32 in [0, 1], labels [N] int64; norm l2 only; `confidence` in logits.
@@ -53,26 +56,26 @@ def cw(
     weight = _first_weight(state)
     low, high = torch.zeros_like(weight), torch.full_like(weight, MOST_WEIGHT)
     for _ in range(search_steps):
-        success = _minimise(state, weight, steps, learning_rate, confidence)
+        success = _minimize(state, weight, steps, learning_rate, confidence)
         high = torch.where(success, torch.minimum(high, weight), high)
         low = torch.where(success, low, torch.maximum(low, weight))
         between = torch.where(low > 0, (low * high).sqrt(), high / FACTOR)
         grown = (low * FACTOR).clamp(max=MOST_WEIGHT)
         weight = torch.where(high < MOST_WEIGHT, between, grown)
-    return state.attempt()
+    return state.result()
 
 
 def _first_weight(state: MinimumNormState) -> Tensor:
     """Give the weight at which a linear model's nearest example costs least: [N]."""
     rows, labels = torch.arange(len(state.images), device=state.images.device), state.labels
-    gradient, value, _ = state.climb(
+    gradient, value, _ = state.gradient(
         rows, state.images, lambda logits, places: margin(logits, labels[places])
     )
     steep = gradient.flatten(1).square().sum(1).clamp(min=TINY)
     return (-2 * value / steep).clamp(LEAST_FIRST, MOST_FIRST)
 
 
-def _minimise(state: MinimumNormState, weight: Tensor, steps: int, rate: float, confidence: float):
+def _minimize(state: MinimumNormState, weight: Tensor, steps: int, rate: float, confidence: float):
     """Run Adam for one weight per image; tell whose run succeeded: bool [N]."""
     rows = torch.arange(len(weight), device=weight.device)
     place = torch.atanh((2 * state.images - 1) * STRETCH)
@@ -107,7 +110,7 @@ def _slope(state: MinimumNormState, rows, examples, weight, confidence: float):
         gap = confidence - margin(logits, labels[places])
         return weight[places] * gap.clamp(min=0)
 
-    gradient, values, missed = state.climb(rows, examples, objective)
+    gradient, values, missed = state.gradient(rows, examples, objective)
     offset = examples - state.images[rows]
     cost = offset.flatten(1).square().sum(1) + values
     return 2 * offset + gradient, cost, missed

@@ -19,6 +19,9 @@ TINY = 1e-12
 EARLY = 0.5  # share of the steps that climb the cross-entropy
 GAP = 10.0  # from the label's logit to the mean of the others, as the cross-entropy sees them
 LEAST_GAP = 1e-6
+NORMS = ("l2",)
+FORWARDS = "steps + 2"
+BACKWARDS = "steps"
 
 
 def ddn(
@@ -51,7 +54,9 @@ def ddn(
     early, late = _losses(state, rows)
     radius, failed = torch.full_like(state.value, RADIUS), torch.zeros_like(state.success)
     for number in range(steps):
-        gradient, _, missed = state.climb(rows, examples, early if number < EARLY * steps else late)
+        gradient, _, missed = state.gradient(
+            rows, examples, early if number < EARLY * steps else late
+        )
         left = (1 + cos(pi * number / steps)) / 2
         failed |= ~missed & (number > 0)
         calm = gamma * (CALM + (1 - CALM) * left)
@@ -63,7 +68,7 @@ def ddn(
         length = delta.flatten(1).norm(dim=1).clamp(min=TINY)
         examples = (images + delta * per_image(radius / length)).clamp(0, 1)
     state.judge(rows, examples)
-    return state.attempt()
+    return state.result()
 
 
 def _losses(state: MinimumNormState, rows: Tensor) -> tuple[Objective, Objective]:

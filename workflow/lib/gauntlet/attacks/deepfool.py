@@ -1,4 +1,4 @@
-"""DeepFool: steps to the nearest boundary of the linearised model."""
+"""DeepFool: steps to the nearest boundary of the linearized model."""
 
 import math
 
@@ -13,6 +13,10 @@ from gauntlet.core.threat_models import AttackResult, per_image
 DUAL = {"l2": 2, "linf": 1}  # order of the norm that slopes are measured in
 BEYOND = 1e-4  # what a step adds to its length, as the authors' code does
 HALVINGS = 10  # of the way from the image to its example: the last share is below 0.1 %
+NORMS = ("linf", "l2")
+TYPICAL = 4  # steps until most images are misclassified
+FORWARDS = "1 + min(steps, TYPICAL) * (min(candidates, classes - 1) + 1) + HALVINGS"
+BACKWARDS = "min(steps, TYPICAL) * min(candidates, classes - 1)"
 
 
 def deepfool(
@@ -26,7 +30,7 @@ def deepfool(
     overshoot: float = 0.02,
     candidates: int = 10,
 ) -> AttackResult:
-    """Step to the nearest boundary of the linearised model until the image is misclassified.
+    """Step to the nearest boundary of the linearized model until the image is misclassified.
 
     Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep
     neural networks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; norms l2 and
@@ -50,7 +54,7 @@ def deepfool(
     if ranked.shape[1]:
         _walk(state, ranked, steps, 1 + overshoot)
     _pull(state, walkers[state.success[walkers]])
-    return state.attempt()
+    return state.result()
 
 
 def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -> None:
@@ -68,11 +72,11 @@ def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -
 
 
 def _step(state: MinimumNormState, rows: Tensor, points: Tensor, aims: Tensor) -> Tensor:
-    """Give the shortest of the moves [M, C, H, W] onto the linearised boundaries to the aims."""
+    """Give the shortest of the moves [M, C, H, W] onto the linearized boundaries to the aims."""
     count = aims.shape[1]
     labels, towards = state.labels[rows].repeat_interleave(count), aims.flatten()
     many = points.repeat_interleave(count, 0)
-    gradient, values, _ = state.climb(
+    gradient, values, _ = state.gradient(
         rows.repeat_interleave(count),
         many,
         lambda logits, places: targeted_margin(logits, labels[places], towards[places]),

@@ -1,4 +1,4 @@
-"""Targeted FAB, the fast adaptive boundary attack: a walk along the linearised boundary."""
+"""Targeted FAB, the fast adaptive boundary attack: a walk along the linearized boundary."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gauntlet.attacks.base.losses import likely_targets, targeted_margin
 from gauntlet.attacks.base.norm_balls import balls
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.threat_models import NORMS, ORDERS, AttackResult, per_image
+from gauntlet.core.threat_models import ORDERS, AttackResult, per_image
 
 HALVINGS = 10  # of the way from the image to its example: the last share is below 0.1 %
 START_SHARE = 0.5  # of eps, or of the distance found so far: how far random starts go
@@ -19,10 +19,13 @@ START_ELSE = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # where neither is known
 WITHIN = 1 - 1e-6  # of eps: float32 distances are not exact
 LEAST = 1e-8  # length of a move, where lengths are compared
 CLOSE = 1e-6  # share of a threshold's value below which a rise of it no longer matters
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (2 * steps + HALVINGS)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
 @dataclass
-class Climbers:
+class Candidates:
     """Runs that go on together: their images' rows, aims, points, nearest finds and how far."""
 
     rows: Tensor
@@ -31,9 +34,9 @@ class Climbers:
     nearest: Tensor
     spans: Tensor
 
-    def select(self, places: Tensor) -> "Climbers":
+    def select(self, places: Tensor) -> "Candidates":
         """Keep the named candidates only."""
-        return Climbers(*(values[places] for values in vars(self).values()))
+        return Candidates(*(values[places] for values in vars(self).values()))
 
     def note(self, state: MinimumNormState, places: Tensor) -> None:
         """Keep the points of some candidates, all misclassified, if they are nearer than before."""
@@ -88,7 +91,7 @@ def fab_t(
             candidates.points = torch.cat([step(part) for part in parts])
             _step_back(state, candidates, beta)
         _finish(state, candidates.select(_open(state, candidates.rows, reach)))
-    return state.attempt()
+    return state.result()
 
 
 def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
@@ -96,21 +99,17 @@ def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps is {eps!r}; it must be 0 or more, or None")
+    counts = f"steps is {steps}, restarts is {restarts} and targets is {targets}"
     if min(steps, restarts, targets) < 1:
-        raise ValueError(
-            f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
-            f"all must be 1 or more"
-        )
+        raise ValueError(f"{counts}; all must be 1 or more")
+    shares = f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta}"
     if not (0 <= alpha_max <= 1 and eta >= 1 and 0 < beta <= 1):
-        raise ValueError(
-            f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta} "
-            f"(above 0, at most 1)"
-        )
+        raise ValueError(f"{shares} (above 0, at most 1)")
 
 
 def _rounds(
     state: MinimumNormState, ranked: Tensor, reach: float, streams: Streams, restarts: int, eps
-) -> Iterator[Climbers]:
+) -> Iterator[Candidates]:
     """Give candidates with as many aims at a time as leave room in one chunk of the model.
 
     Restarts do not climb together: where one starts depends on what the ones before found.
@@ -130,7 +129,7 @@ def _rounds(
                 draw = streams.select(rows).fork("restart", restart, aims)
                 points = _start(state, rows, draw, eps)
             spans = torch.full_like(points[:, 0, 0, 0], torch.inf)
-            yield Climbers(rows, aims, points, points.clone(), spans)
+            yield Candidates(rows, aims, points, points.clone(), spans)
             done += together
 
 
@@ -146,10 +145,10 @@ def _open(state: MinimumNormState, rows: Tensor, reach: float) -> Tensor:
     return (state.distance()[rows] > reach * WITHIN).nonzero().squeeze(1)
 
 
-def _margins(state: MinimumNormState, candidates: Climbers) -> tuple[Tensor, Tensor]:
+def _margins(state: MinimumNormState, candidates: Candidates) -> tuple[Tensor, Tensor]:
     """Give the gradients of the aims' margins, and the margins [M]."""
     labels, aims = state.labels[candidates.rows], candidates.aims
-    gradient, values, missed = state.climb(
+    gradient, values, missed = state.gradient(
         candidates.rows,
         candidates.points,
         lambda logits, places: targeted_margin(logits, labels[places], aims[places]),
@@ -160,7 +159,7 @@ def _margins(state: MinimumNormState, candidates: Climbers) -> tuple[Tensor, Ten
 
 def _step(
     state: MinimumNormState,
-    candidates: Climbers,
+    candidates: Candidates,
     gradient,
     values,
     alpha_max: float,
@@ -179,9 +178,9 @@ def _step(
     return (moved + (images + eta * beside.view_as(points)) * alpha).clamp_(0, 1)
 
 
-def _step_back(state: MinimumNormState, candidates: Climbers, beta: float) -> None:
+def _step_back(state: MinimumNormState, candidates: Candidates, beta: float) -> None:
     """Keep what is misclassified, and go on from nearer to its image."""
-    _, missed = state.scan(candidates.rows, candidates.points)
+    _, missed = state.screen(candidates.rows, candidates.points)
     places = missed.nonzero().squeeze(1)
     candidates.note(state, places)
     images = state.images[candidates.rows[places]]
@@ -234,7 +233,7 @@ def _greedy(steep: Tensor, room: Tensor, need: Tensor, norm: str) -> Tensor:
     return torch.zeros_like(moves).scatter(1, order, moves).to(need.dtype)
 
 
-def _finish(state: MinimumNormState, candidates: Climbers) -> None:
+def _finish(state: MinimumNormState, candidates: Candidates) -> None:
     """Halve the way from the images to each candidate's nearest."""
     candidates = candidates.select(candidates.spans.isfinite().nonzero().squeeze(1))
     if len(candidates.rows) == 0:

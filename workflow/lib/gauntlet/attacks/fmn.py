@@ -9,13 +9,16 @@ from gauntlet.attacks.base.losses import margin
 from gauntlet.attacks.base.norm_balls import balls
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.threat_models import NORMS, AttackResult, per_image
+from gauntlet.core.threat_models import AttackResult, per_image
 
 DUALS = {"linf": 1, "l2": 2, "l1": float("inf")}
 STEP, LAST_STEP = 1.0, 0.01
 CHANGE, LAST_CHANGE = 0.05, 0.001  # share by which a radius changes at each step
 LEAST = 1e-4  # radius of an image that lies on a boundary
 TINY = 1e-12
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "restarts * (steps + 1)"
+BACKWARDS = "restarts * steps"
 
 
 def fmn(
@@ -50,7 +53,7 @@ def fmn(
             own = streams.fork("restart", restart)
             start = balls(images, norm, reach.double()).random_start(own)
         _run(state, start, steps)
-    return state.attempt()
+    return state.result()
 
 
 def _run(state: MinimumNormState, examples: Tensor, steps: int) -> None:
@@ -58,7 +61,7 @@ def _run(state: MinimumNormState, examples: Tensor, steps: int) -> None:
     rows = torch.arange(len(images), device=images.device)
     radius = torch.full_like(state.value, torch.inf)
     for number in range(steps):
-        gradient, values, missed = state.climb(
+        gradient, values, missed = state.gradient(
             rows, examples, lambda logits, places: margin(logits, labels[places])
         )
         left = (1 + cos(pi * number / steps)) / 2

@@ -17,6 +17,14 @@ RESOLVED = 2.0**-20  # least mean change of a pixel by a sample: below it float3
 COARSE = 4  # start noise has blocks of 1, 2, 4 and 8 pixels in turn
 ELEMENTS = 2**21  # pixels of the points that are made together
 BITS = 16  # of a random number in the estimates; a random integer gives three
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.25
+FORWARDS = (  # a search of the boundary and at most two more queries a step, and the votes
+    "2 + 2 * steps"
+    " + (steps + 1) * min(ceil(max(-log2(PRECISION), EXPONENTS[norm] * log2(pixels))), HALVINGS)"
+    " + sum(min(int(init_evals * sqrt(t)), max_evals) for t in range(1, steps + 1))"
+)
 
 
 def hopskipjump(
@@ -61,7 +69,7 @@ def hopskipjump(
             normal = _normal(state, rows, points, radius, own, evals)
             points = _jump(state, rows, points, normal, number)
             reach, points = state.measure(rows, points), _to_boundary(state, rows, points)
-    return state.attempt()
+    return state.result()
 
 
 def _started(state: MinimumNormState, streams: Streams, tries: int) -> Tensor:

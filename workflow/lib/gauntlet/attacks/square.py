@@ -14,9 +14,12 @@ from gauntlet.core.threat_models import AttackResult, per_image
 SCALE = 10_000  # queries of the schedule whose marks these are; after each, the patch is halved
 MARKS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 BLOCK = 64  # queries whose random numbers are drawn together
-TILES = 5  # l2: bumps along a side at the start
-LEAST = 3  # l2: side of the smallest patch
+TILES, LEAST = 5, 3  # l2: bumps along a side at the start, and side of the smallest patch
 TINY = 1e-12
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.6
+FORWARDS = "queries * restarts"
 
 
 def square(
@@ -57,12 +60,10 @@ def square(
         own = streams.select(rows).fork("restart", restart)
         patches = PATCHES[norm](area.select(rows), own.fork("start"))
         _search(state, rows, patches, _Draws(own, patches.numbers), queries, p_init)
-    return state.attempt()
+    return state.result()
 
 
-def _search(
-    state: AttackState, rows: Tensor, patches, draws: "_Draws", queries: int, p_init
-) -> None:
+def _search(state: AttackState, rows: Tensor, patches, draws, queries: int, p_init: float) -> None:
     values = _ask(state, rows, patches.proposed(torch.arange(len(rows))))
     for number in range(1, queries):
         success = state.success[rows]
@@ -84,7 +85,7 @@ def _search(
 
 def _ask(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
     labels = state.labels[rows]
-    logits, _ = state.scan(rows, points, lambda seen, places: margin(seen, labels[places]))
+    logits, _ = state.screen(rows, points, lambda seen, places: margin(seen, labels[places]))
     return margin(logits, labels)
 
 
@@ -163,8 +164,7 @@ class _LinfPatches:
         return chosen.unflatten(2, self.shape[1:])
 
     def settle(self, better: Tensor) -> None:
-        kept = torch.where(better[:, None, None], self.new, self.old)
-        self.now.scatter_(2, self.index, kept)
+        self.now.scatter_(2, self.index, torch.where(better[:, None, None], self.new, self.old))
 
 
 class _L2Patches:
@@ -182,8 +182,7 @@ class _L2Patches:
         """Draw two windows for each point, and move the mass of the second to the first."""
         _, channels, height, width = self.now.shape
         side = min(max(round((share * height * width) ** 0.5), LEAST) // 2 * 2 + 1, height, width)
-        onto = self.windows.at(draw[:, :2], side)
-        out_of = self.windows.at(draw[:, 2:4], side)
+        onto, out_of = (self.windows.at(draw[:, n : n + 2], side) for n in (0, 2))
         delta = (self.now - self.area.images).flatten(2)
         window, mass = delta.gather(2, onto), delta.square().sum(2)
         unused = (self.area.eps**2 - mass.sum(1, keepdim=True)).clamp(min=0) / channels
@@ -222,8 +221,7 @@ def _bumps(side: int) -> Tensor:
 
     One half is a hill of nested rectangles, the other the same with the other sign.
     """
-    half = side // 2
-    shape = torch.cat([_hill(half, side), -_hill(side - half, side)])
+    shape = torch.cat([_hill(side // 2, side), -_hill(side - side // 2, side)])
     shape = shape / shape.norm().clamp(min=TINY)
     return torch.stack([shape, shape.T])
 

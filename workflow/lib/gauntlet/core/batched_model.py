@@ -9,8 +9,10 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.input_grad import NarrowConvolutions
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-UNDERIVED = "derivative for "  # how PyTorch begins to say that an operation has no derivative
-GRAIN = 8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
+NO_DERIVATIVE = "derivative for "  # how PyTorch begins to say that an operation has no derivative
+CHUNK_MULTIPLE = (
+    8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
+)
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -43,13 +45,13 @@ class BatchedModel:
         self.model, self.batch, self.precision, self.samples = model, batch, precision, samples
 
     @property
-    def lower(self) -> bool:
+    def low_precision(self) -> bool:
         """Tell whether gradients, and the logits beside them, are less exact than a judgement."""
         return self.precision != "float32"
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        parts = [self._judged(images, rows) for rows in _chunks(images, self.batch)]
+        parts = [self._float32_logits(images, rows) for rows in _chunks(images, self.batch)]
         return torch.cat(parts) if parts else images.new_zeros(0, 1)
 
     def gradient(self, images: Tensor, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,41 +60,43 @@ class BatchedModel:
         `objective(logits, rows)` gives a value for each of the named rows; values are summed, so
         that no image's gradient depends on another. Parameters get no gradient.
         """
-        parts = [self._averaged(images, rows, objective) for rows in _chunks(images, self.batch)]
+        parts = [
+            self._mean_gradient(images, rows, objective) for rows in _chunks(images, self.batch)
+        ]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    def averaging(self, samples: int) -> "BatchedModel":
+    def averaged_over(self, samples: int) -> "BatchedModel":
         """Give a lens on the same model whose gradients are means over some passes."""
         return BatchedModel(self.model, self.batch, self.precision, samples)
 
-    def exact(self) -> "BatchedModel":
+    def in_float32(self) -> "BatchedModel":
         """Give a lens on the same model that climbs in float32."""
         return BatchedModel(self.model, self.batch, "float32", self.samples)
 
     @torch.no_grad()
-    def scan(self, images: Tensor) -> Tensor:
+    def fast_logits(self, images: Tensor) -> Tensor:
         """Give logits [N, K] in the precision of gradients: fast, and no judgement."""
-        parts = [self._scanned(images, rows) for rows in _chunks(images, self.batch)]
+        parts = [self._fast_logits(images, rows) for rows in _chunks(images, self.batch)]
         return torch.cat(parts) if parts else images.new_zeros(0, 1)
 
-    def _scanned(self, images: Tensor, rows: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, getattr(torch, self.precision), self.lower):
+    def _fast_logits(self, images: Tensor, rows: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, getattr(torch, self.precision), self.low_precision):
             logits = self.model(_padded(images, rows))[: len(rows)].float()
-        return logits if bool(logits.isfinite().all()) else self._judged(images, rows)
+        return logits if bool(logits.isfinite().all()) else self._float32_logits(images, rows)
 
-    def _averaged(self, images: Tensor, rows: Tensor, objective: Objective):
+    def _mean_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
         if self.samples == 1:
-            return self._climbed(images, rows, objective)
-        passes = [self._climbed(images, rows, objective) for _ in range(self.samples)]
+            return self._gradient_of(images, rows, objective)
+        passes = [self._gradient_of(images, rows, objective) for _ in range(self.samples)]
         return tuple(torch.stack(column).mean(0) for column in zip(*passes, strict=True))
 
-    def _judged(self, images: Tensor, rows: Tensor) -> Tensor:
+    def _float32_logits(self, images: Tensor, rows: Tensor) -> Tensor:
         logits = self.model(_padded(images, rows))[: len(rows)].float()
         _require_finite(logits, rows)
         return logits
 
-    def _climbed(self, images: Tensor, rows: Tensor, objective: Objective):
-        if self.lower:
+    def _gradient_of(self, images: Tensor, rows: Tensor, objective: Objective):
+        if self.low_precision:
             kind = images.device.type
             with torch.autocast(kind, getattr(torch, self.precision)):
                 leaf, logits = self._forward(images, rows)
@@ -127,7 +131,7 @@ def _gradient(values: Tensor, leaf: Tensor) -> Tensor:
     try:
         return torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
     except RuntimeError as error:
-        if not str(error).startswith(UNDERIVED):
+        if not str(error).startswith(NO_DERIVATIVE):
             raise
         return torch.zeros_like(leaf)
 
@@ -137,9 +141,9 @@ def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:
 
 
 def _padded(images: Tensor, rows: Tensor) -> Tensor:
-    """Take rows that follow one another, and repeat the first to fill a multiple of GRAIN."""
+    """Take rows that follow one another, and repeat the first to fill a multiple of CHUNK_MULTIPLE."""
     part = images[rows[0] : rows[-1] + 1].detach()
-    missing = -len(rows) % GRAIN
+    missing = -len(rows) % CHUNK_MULTIPLE
     if not missing:
         return part.clone(memory_format=torch.preserve_format)
     return torch.cat([part, part[:1].expand(missing, *part.shape[1:])])

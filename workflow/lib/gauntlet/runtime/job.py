@@ -18,7 +18,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from gauntlet.core import files as whole
-from gauntlet.core import signals
+from gauntlet.core import progress, signals
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
 from gauntlet.runtime import gpu_leases, os_errors, parent_watch, provenance, scratch, store, worker
@@ -69,6 +69,7 @@ def perform(stage: Callable, task: dict) -> int:
     signals.end_on_signals()
     parent_watch.end_with_parent()
     handlers = _log_to(task["log"])
+    os.environ[progress.JOB] = task["log"]
     try:
         whole.sweep(task["outputs"].values())
         _fulfil(stage, task)
@@ -87,6 +88,7 @@ def perform(stage: Callable, task: dict) -> int:
         else:
             logger.exception("%s failed: %s: %s", task["rule"], type(error).__name__, error)
     finally:
+        progress.hide()
         for handler in handlers:
             logger.removeHandler(handler)
             with suppress(OSError):  # what was left to write to a full disk
@@ -154,9 +156,9 @@ def _asked(stage: Callable, params: dict) -> dict:
 
 
 def _log_to(path: str) -> list[logging.Handler]:
-    """Send the library's log to the rule's file, and warnings to the terminal too."""
+    """Send the library's log to the rule's file, and warnings to the run's display too."""
     logging.raiseExceptions = False  # a full disk is told once, by the job's own error
-    terminal = logging.StreamHandler(sys.stderr)
+    terminal = progress.Messages()
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logger.handlers[:] = [terminal]

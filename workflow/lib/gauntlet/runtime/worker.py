@@ -83,6 +83,8 @@ def delegate(entry: str, task: dict) -> int | None:
 
     Gives None if no worker can be reached.
     """
+    from gauntlet.core.progress import announce  # not before: the worker imports no library
+
     interpreter, _, address = os.environ.get(ADDRESS, "").rpartition(":")
     if interpreter != sys.executable or not _ready(address):
         return None
@@ -98,7 +100,7 @@ def delegate(entry: str, task: dict) -> int | None:
                 reduction.send_handle(connection, stream.fileno(), None)
             return connection.recv_bytes()[0]
         except (EOFError, OSError):
-            print("ERROR: the job's process was killed (out of memory?)", file=sys.stderr)
+            announce("ERROR: the job's process was killed (out of memory?)")
             return 1
 
 
