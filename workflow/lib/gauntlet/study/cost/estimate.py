@@ -61,7 +61,7 @@ class Estimate:
             self.costs[path] = self._cost(job, runtimes, made)
 
     def _cost(self, job: Job, runtimes: RuntimeModel, done: bool) -> Cost:
-        spec, sizes = self.plan.spec(job), self.sizes.sizes(job.names.get("dataset"))
+        spec, sizes = self.plan.spec(job), self.sizes.dataset(job.names.get("dataset"))
         work = work_of(job.rule, spec, sizes)
         seconds = runtimes.seconds(work, self.sizes.context(job.rule, spec, job.names))
         kept: float = TABLE
