@@ -13,8 +13,8 @@ SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
 .PHONY: all study show audit-example gate cluster cluster-status estimate report env test \
-	fault-test verify cluster-test lint format benchmark benchmark-scale test-peers benchmark-peers \
-	docs clean help
+	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers \
+	benchmark-peers docs clean help
 .DEFAULT_GOAL := all
 
 all: study report ## Run the default study, print its table, build its report
@@ -69,6 +69,10 @@ test: $(VENV)/.ready-dev ## Run all tests
 fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, compare all results (KILLS=30)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=.:workflow/lib:workflow/scripts \
 		$(BIN)/python -m tests.faults.kill_jobs --kills $(or $(KILLS),30) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/.ready-dev ## Try to break certificates of random networks (COUNT=10000 SEED=0)
+	@PYTHONPATH=.:workflow/lib $(BIN)/python -m tests.certify.fuzz \
+		--count $(or $(COUNT),10000) --seed $(or $(SEED),0)
 
 verify: $(VENV)/.ready ## Find results that are not what was written (REMOVE=yes removes them)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.runtime.verify $(if $(REMOVE),--remove)
