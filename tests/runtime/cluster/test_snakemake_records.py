@@ -10,6 +10,8 @@ from snakemake.persistence import RECORD_FORMAT_VERSION
 from gauntlet.runtime.cluster import snakemake_records
 from tests.helpers import snakes
 
+pytestmark = pytest.mark.workflow
+
 SPLIT = "results/data/digits/split.json"
 CHECK = "results/checks/quick/check.json"
 AIMS = ("--keep-going", SPLIT, CHECK)
