@@ -19,9 +19,9 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 	docs clean help
 .DEFAULT_GOAL := all
 
-all: study show report ## Run the default study, print its table, build its report
+all: study report ## Run the default study, print its table, build its report
 
-study: $(VENV)/.ready ## Run the studies that config/config.yaml names
+study: $(VENV)/.ready ## Run a study and print its table (CONFIG=config/mnist.yaml)
 	@$(RUN) $(if $(CONFIG),--configfile $(CONFIG))
 
 show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
@@ -29,8 +29,6 @@ show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
 
 audit-example: $(VENV)/.ready ## Bring models from outside: a trained one, exported and attacked in every form
 	@$(RUN) --configfile config/external.yaml
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.reporting.terminal results/studies/external \
-		results/studies/external_black_box
 
 gate: $(VENV)/.ready ## Fail, with a list, unless all models reach what `requirements` asks of them
 	@$(RUN) gates $(if $(CONFIG),--configfile $(CONFIG))
@@ -46,8 +44,9 @@ estimate: $(VENV)/.ready ## Say what a study will cost before it runs (CONFIG=..
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.study.cost.estimate $(if $(CONFIG),--config $(CONFIG)) \
 		--slots $(if $(SLOTS),$(SLOTS),$(if $(filter all,$(CORES)),$(shell nproc),$(CORES)))
 
-report: $(VENV)/.ready ## Build results/report.html from what has been run
+report: $(VENV)/.ready ## Build results/report.html from what has been run (CONFIG=...)
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
+	@echo "report   results/report.html"
 
 env: $(VENV)/.ready ## Create .venv from the pinned lock
 

@@ -26,7 +26,7 @@ if workflow.is_main_process:
     require_whole_tables()
     finish.announce(
         [STUDY.format(study=study) for study in SETTINGS["run"]],
-        workflow.dag_settings.targets if workflow.dag_settings else (),
+        lambda: workflow.dag_settings.targets or (),
     )
     if interrupt.install():
         shell.prefix(interrupt.SHELL_PREFIX)

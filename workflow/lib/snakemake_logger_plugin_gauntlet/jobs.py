@@ -35,7 +35,9 @@ class Jobs:
 
     def plan(self, record: logging.LogRecord) -> str:
         """Take the counts of jobs by rule; give them in a sentence."""
-        counts = {rule: count for rule, count in record.stats.items() if rule not in ("total", "all")}
+        counts = {
+            rule: count for rule, count in record.stats.items() if rule not in ("total", "all")
+        }
         self.total = record.stats.get("total", sum(counts.values()))
         return f"{self.total} jobs: " + ", ".join(f"{counts[rule]} {rule}" for rule in counts)
 

@@ -54,7 +54,9 @@ def ddn(
     early, late = _losses(state, rows)
     radius, failed = torch.full_like(state.value, RADIUS), torch.zeros_like(state.success)
     for number in range(steps):
-        gradient, _, missed = state.gradient(rows, examples, early if number < EARLY * steps else late)
+        gradient, _, missed = state.gradient(
+            rows, examples, early if number < EARLY * steps else late
+        )
         left = (1 + cos(pi * number / steps)) / 2
         failed |= ~missed & (number > 0)
         calm = gamma * (CALM + (1 - CALM) * left)

@@ -99,16 +99,12 @@ def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps is {eps!r}; it must be 0 or more, or None")
+    counts = f"steps is {steps}, restarts is {restarts} and targets is {targets}"
     if min(steps, restarts, targets) < 1:
-        raise ValueError(
-            f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
-            f"all must be 1 or more"
-        )
+        raise ValueError(f"{counts}; all must be 1 or more")
+    shares = f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta}"
     if not (0 <= alpha_max <= 1 and eta >= 1 and 0 < beta <= 1):
-        raise ValueError(
-            f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta} "
-            f"(above 0, at most 1)"
-        )
+        raise ValueError(f"{shares} (above 0, at most 1)")
 
 
 def _rounds(

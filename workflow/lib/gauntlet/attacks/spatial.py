@@ -73,7 +73,9 @@ def _moved(images: Tensor, poses: Tensor) -> Tensor:
     first = torch.stack([cosine, -sine * height / width], 1)
     second = torch.stack([sine * width / height, cosine], 1)
     turn, shift = torch.stack([first, second], 1), 2 * poses[:, [2, 1], None]
-    transform = torch.cat([turn, -turn @ shift], 2)  # from places of the result to places of the image
+    transform = torch.cat(
+        [turn, -turn @ shift], 2
+    )  # from places of the result to places of the image
     places = affine_grid(transform, list(images.shape), align_corners=False)
     turned = grid_sample(images, places, mode="bilinear", align_corners=False)
     unmoved = (poses == 0).all(1).view(-1, 1, 1, 1)

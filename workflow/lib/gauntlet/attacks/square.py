@@ -14,8 +14,7 @@ from gauntlet.core.threat_models import AttackResult, per_image
 SCALE = 10_000  # queries of the schedule whose marks these are; after each, the patch is halved
 MARKS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 BLOCK = 64  # queries whose random numbers are drawn together
-TILES = 5  # l2: bumps along a side at the start
-LEAST = 3  # l2: side of the smallest patch
+TILES, LEAST = 5, 3  # l2: bumps along a side at the start, and side of the smallest patch
 TINY = 1e-12
 NORMS = ("linf", "l2")
 GRADIENT_FREE = True
@@ -64,9 +63,7 @@ def square(
     return state.result()
 
 
-def _search(
-    state: AttackState, rows: Tensor, patches, draws: "_Draws", queries: int, p_init
-) -> None:
+def _search(state: AttackState, rows: Tensor, patches, draws, queries: int, p_init: float) -> None:
     values = _ask(state, rows, patches.proposed(torch.arange(len(rows))))
     for number in range(1, queries):
         success = state.success[rows]
@@ -167,8 +164,7 @@ class _LinfPatches:
         return chosen.unflatten(2, self.shape[1:])
 
     def settle(self, better: Tensor) -> None:
-        kept = torch.where(better[:, None, None], self.new, self.old)
-        self.now.scatter_(2, self.index, kept)
+        self.now.scatter_(2, self.index, torch.where(better[:, None, None], self.new, self.old))
 
 
 class _L2Patches:
@@ -186,8 +182,7 @@ class _L2Patches:
         """Draw two windows for each point, and move the mass of the second to the first."""
         _, channels, height, width = self.now.shape
         side = min(max(round((share * height * width) ** 0.5), LEAST) // 2 * 2 + 1, height, width)
-        onto = self.windows.at(draw[:, :2], side)
-        out_of = self.windows.at(draw[:, 2:4], side)
+        onto, out_of = (self.windows.at(draw[:, n : n + 2], side) for n in (0, 2))
         delta = (self.now - self.area.images).flatten(2)
         window, mass = delta.gather(2, onto), delta.square().sum(2)
         unused = (self.area.eps**2 - mass.sum(1, keepdim=True)).clamp(min=0) / channels
@@ -226,8 +221,7 @@ def _bumps(side: int) -> Tensor:
 
     One half is a hill of nested rectangles, the other the same with the other sign.
     """
-    half = side // 2
-    shape = torch.cat([_hill(half, side), -_hill(side - half, side)])
+    shape = torch.cat([_hill(side // 2, side), -_hill(side - side // 2, side)])
     shape = shape / shape.norm().clamp(min=TINY)
     return torch.stack([shape, shape.T])
 

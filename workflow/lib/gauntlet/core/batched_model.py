@@ -10,7 +10,9 @@ from gauntlet.core.input_grad import NarrowConvolutions
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 NO_DERIVATIVE = "derivative for "  # how PyTorch begins to say that an operation has no derivative
-CHUNK_MULTIPLE = 8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
+CHUNK_MULTIPLE = (
+    8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
+)
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -58,7 +60,9 @@ class BatchedModel:
         `objective(logits, rows)` gives a value for each of the named rows; values are summed, so
         that no image's gradient depends on another. Parameters get no gradient.
         """
-        parts = [self._mean_gradient(images, rows, objective) for rows in _chunks(images, self.batch)]
+        parts = [
+            self._mean_gradient(images, rows, objective) for rows in _chunks(images, self.batch)
+        ]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def averaged_over(self, samples: int) -> "BatchedModel":

@@ -19,7 +19,7 @@ from gauntlet.evaluation.certificate_ledger import read_certificate
 Part = tuple[Tensor, Tensor, Tensor]  # places in the data set [N], images [N, C, H, W], labels [N]
 
 
-def make_subject(model: Callable, spec: dict, test: Part, train: Part, **known) -> Subject:
+def make_subject(model: Callable, spec: dict, test: Part, train: Part | None, **known) -> Subject:
     """Prepare a model in eval mode for its audit; `known` are Subject's history, points, ...
 
     Raises GauntletError if the model is right about none of the audited images.
@@ -36,7 +36,7 @@ def make_subject(model: Callable, spec: dict, test: Part, train: Part, **known) 
         labels[here],
         index[rows],
         test=test[1:],
-        train=train[1:],
+        train=train and train[1:],
         **{name: spec[name] for name in settings},
         **known,
     )
