@@ -9,6 +9,8 @@ import pytest
 from gauntlet.runtime.cluster import snakemake_private, snakemake_records
 from tests.helpers import snakes
 
+pytestmark = pytest.mark.workflow
+
 SPLIT = "results/data/digits/split.json"
 CHECK = "results/checks/quick/check.json"
 AIMS = ("--keep-going", SPLIT, CHECK)
