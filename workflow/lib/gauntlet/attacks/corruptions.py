@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base.corruption_ops import CORRUPTIONS, corrupt
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 
+@attack
 def corruptions(
     model,
     images: Tensor,

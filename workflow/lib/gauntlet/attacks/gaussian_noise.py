@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.pgd_loop import unjudged
 from gauntlet.attacks.base.state import AttackState
@@ -9,6 +10,7 @@ from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 
+@attack
 def gaussian_noise(
     model,
     images: Tensor,

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 
+@attack
 def spatial(
     model,
     images: Tensor,
@@ -26,8 +28,8 @@ def spatial(
     [N, C, H, W] float32 in [0, 1], labels [N] int64; `rotation` in degrees and `shift` as a share
     of height and width, both to either side; `grid` counts rotations, vertical and horizontal
     shifts (an even count is made odd, so that the image itself is on the grid). Pixels from outside
-    the image are black; values between pixels are bilinear. Raises ValueError for a negative rotation
-    or shift, or counts below 1.
+    the image are black; values between pixels are bilinear. Raises ValueError for a negative
+    rotation or shift, or counts below 1.
     """
     if not rotation >= 0 or not 0 <= shift < 1 or min(grid) < 1:
         raise ValueError(
@@ -69,7 +71,9 @@ def _moved(images: Tensor, poses: Tensor) -> Tensor:
     first = torch.stack([cosine, -sine * height / width], 1)
     second = torch.stack([sine * width / height, cosine], 1)
     turn, shift = torch.stack([first, second], 1), 2 * poses[:, [2, 1], None]
-    transform = torch.cat([turn, -turn @ shift], 2)  # from places of the result to places of the image
+    transform = torch.cat(
+        [turn, -turn @ shift], 2
+    )  # from places of the result to places of the image
     places = affine_grid(transform, list(images.shape), align_corners=False)
     turned = grid_sample(images, places, mode="bilinear", align_corners=False)
     unmoved = (poses == 0).all(1).view(-1, 1, 1, 1)

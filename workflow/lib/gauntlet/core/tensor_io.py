@@ -55,7 +55,7 @@ def write_rows(path: str | Path, columns: Iterable[str], rows: Iterable[dict]) -
 
 
 def write_json(path: str | Path, record: dict) -> None:
-    """Write a record for people and programs: sorted keys, indented."""
+    """Write a record as JSON with sorted keys and indentation."""
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
     Path(path).write_text(text + "\n", encoding="utf-8")
 

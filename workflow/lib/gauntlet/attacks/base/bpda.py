@@ -1,8 +1,8 @@
-"""Gradients of models that hide theirs: what cuts them off is passed straight through.
+"""Gradients of models that mask theirs: operations without a gradient are replaced by others.
 
 Source: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security" (backward pass
-differentiable approximation, BPDA). Here the approximation is found by itself: the operations of
-the model's forward pass are watched, and those without a useful gradient are given one.
+differentiable approximation, BPDA). Here the approximation is found automatically: the operations
+of the model's forward pass are intercepted, and those without a useful gradient are given one.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,11 +21,11 @@ INTEGERS = {"long", "int", "short", "byte", "char"}
 SQUASHING = {"softmax", "log_softmax", "sigmoid"}
 STEEP = 10.0  # slope of the logistic curve that stands for a threshold (per image unit)
 CLOSE = 1e-4  # how far a watched pass may be from the model's own, relative to its largest logit
-OWN = ("torch.", "gauntlet.")  # modules whose autograd functions say the truth
+OWN = ("torch.", "gauntlet.")  # modules whose autograd functions have the true derivative
 
 
 class StraightThrough:
-    """A callable model: its answers [N, K] are the model's own, but gradients pass what hides them.
+    """A callable model with the model's own answers [N, K], and gradients where it has none.
 
     Where gradients are enabled, rounding and integers have the gradient 1, `detach` and `no_grad`
     do nothing, thresholds have that of a logistic curve, custom backward passes are replaced by the
@@ -67,9 +67,9 @@ class StraightThrough:
 
 
 class _Watch(TorchFunctionMode):
-    """Gives operations a gradient that have none; `before` leads from squashed results to sources.
+    """Give operations without a gradient one; `before` maps squashed results to their sources.
 
-    `kept` holds results alive, so that no other tensor takes over their identity.
+    `kept` holds results alive, so that no other tensor takes over their id.
     """
 
     def __init__(self, soft: bool):
@@ -97,7 +97,7 @@ class _Watch(TorchFunctionMode):
         return self._passed(name, args, result)
 
     def _hard(self, function, args: tuple) -> tuple:
-        """Turn a soft truth value back where only a true one will do."""
+        """Turn a soft truth value back into a bool where an operation needs one."""
         if function is torch.where and args and _is_float(args[0]):
             return (args[0].detach() > 0.5, *args[1:])
         return args
@@ -126,7 +126,7 @@ class _Watch(TorchFunctionMode):
 
 
 class _Straight(Function):
-    """Answer with the exact value, and hand the gradient to the approximation."""
+    """Give the exact value, and pass the gradient to the approximation."""
 
     @staticmethod
     def forward(ctx, approximation: Tensor, exact: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class _Straight(Function):
 
 
 class _NoContext:
-    """What a custom forward pass may write to; nobody reads it."""
+    """A context that a custom forward pass can write to; nothing reads it."""
 
     needs_input_grad = (True,) * 64
 
@@ -154,7 +154,7 @@ class _NoContext:
 
 @contextmanager
 def _true_derivatives() -> Iterator[None]:
-    """Let custom autograd functions of others have the derivative of what their forward does."""
+    """Give custom autograd functions of others the derivative of their forward pass."""
     original = Function.__dict__["apply"]
 
     def apply(cls, *args, **kwargs):
