@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
 from gauntlet.core.answers import logits_of
 from gauntlet.core.errors import GauntletError
@@ -17,7 +18,7 @@ CHUNK_MULTIPLE = 8  # chunks are padded to a multiple: a CPU rounds other sizes 
 NO_DERIVATIVE = "derivative for "
 IN_PLACE = "in-place operation"
 INFERENCE = "Inference tensors cannot be saved"
-REENTRANT = "not compatible with .grad()"
+REENTRANT = "When use_reentrant=True"
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -50,7 +51,7 @@ class BatchedModel:
                 f"{precision!r} ({', '.join(PRECISIONS)})"
             )
         self.model, self.batch, self.precision, self.samples = model, batch, precision, samples
-        self._least_classes, self._copies, self._dtype = 0, False, None
+        self._least_classes, self._copies, self._dtype, self._fast = 0, False, None, True
 
     @property
     def low_precision(self) -> bool:
@@ -113,6 +114,15 @@ class BatchedModel:
         return logits
 
     def _gradient_of(self, images: Tensor, rows: Tensor, objective: Objective):
+        try:
+            return self._one_gradient(images, rows, objective)
+        except CheckpointError:  # a model that recomputes does so with PyTorch's own convolutions
+            if not self._fast:
+                raise
+            self._fast = False
+            return self._one_gradient(images, rows, objective)
+
+    def _one_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
         if self.low_precision:
             kind = images.device.type
             with torch.autocast(kind, getattr(torch, self.precision)):
@@ -125,7 +135,8 @@ class BatchedModel:
 
     def _forward(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         leaf = _padded(images, rows).requires_grad_(True)
-        with torch.enable_grad(), _fast_convolutions(images):
+        fast = self._fast and images.device.type == "cpu"
+        with torch.enable_grad(), NarrowConvolutions() if fast else nullcontext():
             return leaf, self._asked(leaf)[: len(rows)].float()
 
     def _asked(self, images: Tensor) -> Tensor:
@@ -182,10 +193,6 @@ def _own_dtype(model: Callable) -> torch.dtype | None:
     return next(kinds, None)
 
 
-def _fast_convolutions(images: Tensor):
-    return NarrowConvolutions() if images.device.type == "cpu" else nullcontext()
-
-
 def _backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
     with torch.enable_grad():
         values = objective(logits, rows)
@@ -198,8 +205,7 @@ def _gradient(values: Tensor, leaf: Tensor) -> Tensor:
     if not values.requires_grad:
         return torch.zeros_like(leaf)
     try:
-        with _fast_convolutions(leaf):  # a model that recomputes does so here, in the same way
-            return torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
+        return torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
     except RuntimeError as error:
         if REENTRANT in str(error):
             raise GauntletError(

@@ -34,7 +34,7 @@ def checked_images(images: Tensor) -> Tensor:
         if not (low >= 0 and high <= 1):  # not-a-number fails too
             raise GauntletError(
                 f"images range from {low:.6g} to {high:.6g}; allowed are finite values from 0 to 1 "
-                "(normalization belongs into the model)."
+                "(divide 8-bit values by 255; put normalization into the model)."
             )
     return _own(images)
 
