@@ -38,7 +38,7 @@ def test_conda_has_the_locks_versions():
     pinned = {_normal(line.split("==")[0]): line.split("==")[1] for line in packages}
     assert pinned == {name: LOCK[name] for name in pinned}
     runtime = {_normal(line) for line in _lines("requirements.txt") if not line.startswith("-")}
-    optional = {"snakemake-logger-plugin-rich", "pygments"}  # of the process that starts jobs
+    optional = {"typer", "rich", "psutil", "pygments"}  # of the process that starts jobs
     assert runtime - optional == set(pinned)
 
 

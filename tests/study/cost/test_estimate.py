@@ -19,7 +19,7 @@ from gauntlet.study.cost.rates import (
 )
 from gauntlet.study.cost.schedule import Task, critical_seconds, makespan, ordered, upward_ranks
 from gauntlet.study.cost.work import Work
-from tests.helpers.snakes import house, snakemake
+from tests.helpers.snakes import finished
 
 
 def test_one_slot_takes_the_sum_and_many_the_longest_chain():
@@ -108,9 +108,7 @@ def test_times_are_written_as_people_read_them():
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A tiny study that has been run."""
-    home = house(tmp_path_factory.mktemp("estimate") / "house")
-    snakemake(home, cores=2)
-    return home
+    return finished(tmp_path_factory.mktemp("estimate"))
 
 
 def _estimate(done, change=None):

@@ -20,6 +20,15 @@ TARGETS = 3
 HALF = 0.5  # of the passes that an example must fool to count as found
 MEMBERS = ("apgd_margin", "apgd_ce", "apgd_t", "square")
 AVERAGED = ("apgd_margin", "apgd_ce")  # of a model that answers differently each time
+NORMS = ("linf", "l2")
+FORWARDS = (
+    "2 * restarts * samples * (steps + 2) if samples > 1 else "
+    "1 + restarts * (2 + min(TARGETS, classes - 1)) * (steps + 1) + queries"
+)
+BACKWARDS = (
+    "2 * restarts * samples * (steps + 1) if samples > 1 else "
+    "restarts * (2 + min(TARGETS, classes - 1)) * steps"
+)
 
 
 @attack

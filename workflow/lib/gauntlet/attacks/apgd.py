@@ -13,6 +13,13 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2", "l1")
+FOR_TRAINING = True
+CHECK_SLACK = 0.15
+FORWARDS = "restarts * (steps + 1)"
+BACKWARDS = "restarts * steps"
+DRAW_FORWARDS = "steps + 1"
+
 
 @attack
 def apgd(

@@ -17,6 +17,9 @@ from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 LOSSES = {"dlr": targeted_dlr, "margin": targeted_margin}
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (steps + 1)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
 @attack

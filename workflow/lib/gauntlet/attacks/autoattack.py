@@ -20,6 +20,14 @@ VERSIONS = {
     "standard": ("apgd_ce", "apgd_t", "fab_t", "square"),
     "rand": ("apgd_ce", "apgd_dlr"),
 }
+NORMS = ("linf", "l2")
+FORWARDS = (
+    "2 * SAMPLES * (STEPS + 1) if version == 'rand' else "
+    "STEPS + 3 + min(TARGETS, classes - 1) * (3 * STEPS + 11) + QUERIES"
+)
+BACKWARDS = (
+    "2 * SAMPLES * STEPS if version == 'rand' else STEPS * (1 + 2 * min(TARGETS, classes - 1))"
+)
 
 
 @attack

@@ -13,6 +13,10 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+THREAT, SIZE = "corruptions", "severity"
+GRADIENT_FREE = True
+FORWARDS = "len(names) if names else 15"
+
 
 @attack
 def corruptions(

@@ -18,6 +18,9 @@ LAST = 0.01  # share of the learning rate that is left at the end
 STRETCH = 0.95  # of tanh: 0 and 1 lie where its slope is not zero
 BETAS, SMALL = (0.9, 0.999), 1e-8
 PATIENCE = 4  # a run ends after a quarter of the steps without progress
+NORMS = ("l2",)
+FORWARDS = "1 + steps * search_steps"
+BACKWARDS = "1 + steps * search_steps"
 
 
 @attack

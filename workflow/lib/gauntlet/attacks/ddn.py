@@ -21,6 +21,9 @@ TINY = 1e-12
 EARLY = 0.5  # share of the steps that raise the cross-entropy
 GAP = 10.0  # from the label's logit to the mean of the others, after scaling
 LEAST_GAP = 1e-6
+NORMS = ("l2",)
+FORWARDS = "steps + 2"
+BACKWARDS = "steps"
 
 
 @attack

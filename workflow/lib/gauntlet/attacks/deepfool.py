@@ -15,6 +15,10 @@ from gauntlet.core.threat_models import AttackResult, per_image
 DUAL = {"l2": 2, "linf": 1}  # order of the norm that slopes are measured in
 BEYOND = 1e-4  # added to the length of a step, as in the authors' code
 HALVINGS = 10  # of the way from the image to its example: precise to 0.1 %
+NORMS = ("linf", "l2")
+TYPICAL = 4  # steps until most images are misclassified
+FORWARDS = "1 + min(steps, TYPICAL) * (min(candidates, classes - 1) + 1) + HALVINGS"
+BACKWARDS = "min(steps, TYPICAL) * min(candidates, classes - 1)"
 
 
 @attack

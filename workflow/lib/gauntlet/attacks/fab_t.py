@@ -14,13 +14,16 @@ from gauntlet.attacks.base.norm_balls import balls
 from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.threat_models import NORMS, ORDERS, AttackResult, per_image
+from gauntlet.core.threat_models import ORDERS, AttackResult, per_image
 
 HALVINGS = 10  # of the way from the image to its example: precise to 0.1 %
 START_SHARE = 0.5  # radius of random starts, as a share of eps or of the distance found so far
 START_ELSE = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # the radius where neither is known
 WITHIN = 1 - 1e-6  # of eps: float32 distances are not exact
 LEAST = 1e-8  # length of a move in a ratio of lengths
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (2 * steps + HALVINGS)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
 @dataclass
@@ -101,11 +104,9 @@ def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps is {eps!r}; it must be 0 or more, or None")
     require_counts(steps=steps, restarts=restarts, targets=targets)
+    shares = f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta}"
     if not (0 <= alpha_max <= 1 and eta >= 1 and 0 < beta <= 1):
-        raise ValueError(
-            f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta} "
-            f"(above 0, at most 1)"
-        )
+        raise ValueError(f"{shares} (above 0, at most 1)")
 
 
 def _rounds(

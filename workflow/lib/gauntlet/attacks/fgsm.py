@@ -10,6 +10,13 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2")
+FOR_TRAINING = True
+CHECK_SLACK = 1.0
+DEFAULT_STEP = "1.25 * eps if random_start else eps"
+FORWARDS = "2"
+BACKWARDS = "1"
+
 
 @attack
 def fgsm(

@@ -12,12 +12,15 @@ from gauntlet.attacks.base.norm_balls import balls
 from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.threat_models import NORMS, AttackResult
+from gauntlet.core.threat_models import AttackResult
 
 DUALS = {"linf": 1, "l2": 2, "l1": float("inf")}
 STEP, LAST_STEP = 1.0, 0.01
 CHANGE, LAST_CHANGE = 0.05, 0.001  # share by which a radius changes at each step
 LEAST = 1e-4  # radius of an image that lies on a boundary
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "restarts * (steps + 1)"
+BACKWARDS = "restarts * steps"
 
 
 @attack

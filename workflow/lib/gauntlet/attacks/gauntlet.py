@@ -16,6 +16,9 @@ from gauntlet.core.threat_models import AttackResult
 QUICK, MIDDLE, LONG = 10, 100, 200  # steps
 NEAR = 3  # targets
 MEMBERS = ("apgd_quick", "apgd_ce", "apgd_t", "square")
+NORMS = ("linf", "l2")
+FORWARDS = "QUICK + MIDDLE + 3 + min(NEAR, classes - 1) * (LONG + 1) + queries"
+BACKWARDS = "QUICK + MIDDLE + min(NEAR, classes - 1) * LONG"
 
 
 @attack

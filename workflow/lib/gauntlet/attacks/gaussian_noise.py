@@ -9,6 +9,10 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+THREAT, SIZE = "noise", "sigma"
+GRADIENT_FREE = True
+FORWARDS = "draws"
+
 
 @attack
 def gaussian_noise(

@@ -19,6 +19,14 @@ RESOLVED = 2.0**-20  # least mean change of a pixel by a sample that float32 can
 COARSE = 4  # start noise has blocks of 1, 2, 4 and 8 pixels in turn
 ELEMENTS = 2**21  # pixels of the points that are evaluated together
 BITS = 16  # of a random number in the estimates; one random integer gives three
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.25
+FORWARDS = (  # a search of the boundary and at most two more queries a step, and the votes
+    "2 + 2 * steps"
+    " + (steps + 1) * min(ceil(max(-log2(PRECISION), EXPONENTS[norm] * log2(pixels))), HALVINGS)"
+    " + sum(min(int(init_evals * sqrt(t)), max_evals) for t in range(1, steps + 1))"
+)
 
 
 @attack

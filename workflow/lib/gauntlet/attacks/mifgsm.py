@@ -10,6 +10,12 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2")
+CHECK_SLACK = 0.5
+DEFAULT_STEP = "eps / steps"
+FORWARDS = "steps + 1"
+BACKWARDS = "steps"
+
 
 @attack
 def mifgsm(

@@ -15,6 +15,13 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2")
+FOR_TRAINING = True
+CHECK_SLACK = 0.1
+DEFAULT_STEP = "2.5 * eps / steps"
+FORWARDS = "restarts * (steps + 1)"
+BACKWARDS = "restarts * steps"
+
 
 @attack
 def pgd(

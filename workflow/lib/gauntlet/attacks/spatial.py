@@ -10,6 +10,10 @@ from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+THREAT, SIZE = "spatial", "rotation"
+GRADIENT_FREE = True
+FORWARDS = "prod(count // 2 * 2 + 1 for count in grid)"
+
 
 @attack
 def spatial(

@@ -15,6 +15,9 @@ NORMS = ("linf", "l2")
 MEMORY, SPREAD, TINY = 0.9, 0.999, 1e-8  # Adam's beta1, beta2 and epsilon
 ELEMENTS = 2**21  # pixels of the points that are evaluated together
 WORD = 48  # bits of a random integer that are used as signs
+GRADIENT_FREE = True
+CHECK_SLACK = 0.25
+FORWARDS = "steps * (samples + 1) + 1"
 
 
 @attack

@@ -16,6 +16,10 @@ from gauntlet.core.threat_models import AttackResult
 SCALE = 10_000  # queries of the schedule with these marks; after each, the patch area is halved
 MARKS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 BLOCK = 64  # queries whose random numbers are drawn at once
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.6
+FORWARDS = "queries * restarts"
 
 
 @attack
@@ -60,9 +64,7 @@ def square(
     return state.result()
 
 
-def _search(
-    state: AttackState, rows: Tensor, patches, draws: "_Draws", queries: int, p_init
-) -> None:
+def _search(state: AttackState, rows: Tensor, patches, draws, queries: int, p_init: float) -> None:
     values = _margins(state, rows, patches.proposed(torch.arange(len(rows))))
     for number in range(1, queries):
         success = state.success[rows]

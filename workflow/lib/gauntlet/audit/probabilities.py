@@ -5,6 +5,7 @@ from gauntlet.audit._subject import STRAIGHT as THROUGH
 from gauntlet.audit._subject import Subject, share
 
 DROP_AT = 0.03
+ORDER = 40  # place among the checks
 
 
 def probabilities(subject: Subject) -> Finding:

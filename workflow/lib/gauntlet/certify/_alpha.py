@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gauntlet.certify._bounds import Bounds
 from gauntlet.certify._margins import linear_margins
+from gauntlet.certify._ops import Activation
 from gauntlet.certify._relaxed import Lines
 
 
@@ -22,7 +23,9 @@ def improved_margins(
     Each example has its own slopes, shared by its margins; Adam raises the sum of the margins that
     are not above 0 yet, and every margin keeps its best.
     """
-    lines = {n: line for n, line in bounds.lines.items() if isinstance(line, Lines)}
+    lines = {
+        n: line for n, line in bounds.lines.items() if isinstance(bounds.nodes[n].op, Activation)
+    }
     with torch.enable_grad():
         slopes = {n: line.low.detach().clone().requires_grad_(True) for n, line in lines.items()}
         if not slopes:

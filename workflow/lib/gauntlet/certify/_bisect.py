@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.certify._certificate import Certificate
-from gauntlet.certify._network import Node, evaluate, read_network
+from gauntlet.certify._network import Node, evaluate, follow, read_network, require_close
 from gauntlet.certify._region import Region, region
+from gauntlet.certify._rounding import cancels
 from gauntlet.core.errors import GauntletError, Uncertifiable
 
 ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
+SURE = 4  # times the rounding that is seen on the images themselves
 HALVINGS = 8
 NORMS = ("linf", "l2", "l1")
 Margins = Callable[[list[Node], list[Node], Region, Tensor], Tensor]  # lower bounds [N, K - 1]
@@ -41,7 +43,7 @@ def prove(
     _require(norm, eps, batch, ceiling)
     if not isinstance(model, nn.Module):
         raise Uncertifiable("A certificate needs the model's layers; this one is a mere function.")
-    exact = copy.deepcopy(model).double()
+    exact = _doubled(model)
     parts = []
     for rows in torch.arange(len(images)).split(batch) if len(images) else ():
         judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
@@ -50,6 +52,16 @@ def prove(
         none = images.new_zeros(0, dtype=torch.float64)
         return Certificate(none, none, none > 0, none > 0)
     return Certificate(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _doubled(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model).double()
+    except Exception as error:  # such as a weight that is computed from others
+        raise Uncertifiable(
+            "The model cannot be copied in double precision, so that nothing can be certified; "
+            "attacks still run."
+        ) from error
 
 
 def _require(norm: str, eps: float, batch: int, ceiling: float | None) -> None:
@@ -69,10 +81,16 @@ class _Judge:
         self.images, self.labels, self.margins, self.norm = images, labels, margins, norm
         with torch.no_grad():
             self.nodes = read_network(model, images)
-            self.exact = read_network(exact, images.double())
+            self.exact = follow(exact, images[:1].double())
             logits = evaluate(self.nodes, images)
+            sure = evaluate(self.exact, images.double())
+            require_close(logits.double(), sure)
+            if cancels(self.nodes, images):
+                self.nodes, self.images = self.exact, images.double()
         self.right = logits.argmax(1) == labels
-        self.slack = ROUNDING * logits.abs().amax(1).clamp(min=1).double()
+        rounding = (logits - sure).abs().amax(1)
+        size = logits.abs().amax(1).clamp(min=1).double()
+        self.slack = torch.maximum(ROUNDING * size, SURE * rounding)
 
     def ask(self, rows: Tensor, eps: Tensor) -> Tensor:
         """Give the least margin [M] of the images in `rows` with radii eps [M], less the slack."""

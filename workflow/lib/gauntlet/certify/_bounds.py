@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gauntlet.certify._curves import Curve
 from gauntlet.certify._local import is_local, least_at
 from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Input, MaxPool, Sum
 from gauntlet.certify._region import DUAL, WIDER, Region
-from gauntlet.certify._relaxed import Lines, Windows, pool_windows, relu_lines, undecided
+from gauntlet.certify._relaxed import Lines, Windows, lines_of, undecided
 
 Interval = tuple[Tensor, Tensor]
+NONLINEAR = (Activation, Curve, MaxPool)
 WIDENING = 1e-4  # of a layer's largest value
 ELEMENTS = 1 << 24  # of coefficients that are held at once for one operation
 
@@ -66,13 +68,11 @@ def bound(
     linear functions too (full CROWN), `chunk` of them at a time (0: as memory allows).
     """
     found = Bounds(nodes, region, slopes)
-    curved = {
-        p for node in nodes if isinstance(node.op, (Activation, MaxPool)) for p in node.parents
-    }
+    curved = {p for node in nodes if isinstance(node.op, NONLINEAR) for p in node.parents}
     for number, node in enumerate(nodes):
         found.intervals.append(_interval(found, node))
-        if isinstance(node.op, (Activation, MaxPool)):
-            found.lines[number] = _lines(node.op, *found.intervals[node.parents[0]], slopes)
+        if isinstance(node.op, NONLINEAR):
+            found.lines[number] = lines_of(node.op, *found.intervals[node.parents[0]], slopes)
         if number in curved and not isinstance(node.op, Input):
             found.intervals[number] = _refined(found, number, refine, chunk)
     return found
@@ -91,7 +91,7 @@ def confirmed(found: Bounds, exact: list[Node]) -> Bounds:
     given.intervals[0] = wider.box
     for number in found.lines:
         (parent,) = exact[number].parents
-        given.lines[number] = _lines(exact[number].op, *given.intervals[parent], found.slopes)
+        given.lines[number] = lines_of(exact[number].op, *given.intervals[parent], found.slopes)
     return given
 
 
@@ -107,18 +107,14 @@ def _interval(found: Bounds, node: Node) -> Interval:
     if isinstance(node.op, Input):
         return found.region.box
     given = [found.intervals[parent] for parent in node.parents]
-    if isinstance(node.op, (Activation, MaxPool, Sum)):
+    if isinstance(node.op, Sum):
         lows, highs = zip(*given, strict=True)
         return node.op.forward(*lows), node.op.forward(*highs)
     ((low, high),) = given
+    if isinstance(node.op, NONLINEAR):
+        return node.op.range(low, high)
     middle, radius = node.op.forward((low + high) / 2), node.op.spread((high - low) / 2)
     return middle - radius, middle + radius
-
-
-def _lines(op, low: Tensor, high: Tensor, slopes: str) -> Lines | Windows:
-    if isinstance(op, MaxPool):
-        return pool_windows(op, low, high)
-    return relu_lines(op, low, high, slopes)
 
 
 def _refined(found: Bounds, number: int, refine: bool, chunk: int) -> Interval:
@@ -130,7 +126,7 @@ def _refined(found: Bounds, number: int, refine: bool, chunk: int) -> Interval:
     if not refine:
         return low, high
     readers = [n.op for n in found.nodes if number in n.parents]
-    readers = [op for op in readers if isinstance(op, (Activation, MaxPool))]
+    readers = [op for op in readers if isinstance(op, NONLINEAR)]
     wanted = torch.stack([undecided(op, low, high) for op in readers]).any(0)
     return _tightened(found, number, wanted, chunk)
 
@@ -231,9 +227,7 @@ def _ancestors(nodes: list[Node], number: int) -> set[int]:
 
 def depends_on_curves(nodes: list[Node], number: int) -> bool:
     """Tell whether an operation's results are more than one affine chain of the image."""
-    return any(
-        isinstance(nodes[n].op, (Activation, MaxPool, Sum)) for n in _ancestors(nodes, number)
-    )
+    return any(isinstance(nodes[n].op, (*NONLINEAR, Sum)) for n in _ancestors(nodes, number))
 
 
 def _mixing(nodes: list[Node], number: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
+from gauntlet.certify._curves import Curve
 from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Convolution, Input, MaxPool, Scale, Sum
 from gauntlet.certify._region import Region
@@ -59,8 +60,8 @@ def _works_on_windows(node: Node) -> bool:
     if len(node.shape) != 3:
         return False
     if isinstance(node.op, Scale):
-        return all(value.dim() < 3 or value.shape[-2:] == (1, 1) for value in node.op.constants())
-    return isinstance(node.op, (Input, Convolution, Activation, MaxPool, Sum))
+        return all(value.dim() == 0 or value.shape[-2:] == (1, 1) for value in node.op.constants())
+    return isinstance(node.op, (Input, Convolution, Activation, Curve, MaxPool, Sum))
 
 
 def least_at(
@@ -101,13 +102,12 @@ def _before(nodes: list[Node], lines: dict, here: int, patch: Patch, owner):
 
 def _before_convolution(op: Convolution, patch: Patch) -> Patch:
     stride, padding, dilation, groups = op.grid
-    rows = F.conv_transpose2d(patch.rows, op.layer.weight, None, stride, 0, 0, groups, dilation)
+    rows = F.conv_transpose2d(patch.rows, op.weights()[0], None, stride, 0, 0, groups, dilation)
     return Patch(rows, patch.top * stride[0] - padding[0], patch.left * stride[1] - padding[1])
 
 
 def _before_activation(lines: Lines, patch: Patch, owner) -> tuple[Patch, Tensor]:
-    cut = Lines(*(patch.cut(v) for v in (lines.low, lines.high, lines.lift, lines.free)))
-    rows, part = cut.back(patch.rows, owner)
+    rows, part = lines.map(patch.cut).back(patch.rows, owner)
     return Patch(rows, patch.top, patch.left), part
 
 

@@ -1,10 +1,12 @@
-"""Linear functions below and above ReLU and max pooling, where their inputs are bounded."""
+"""Linear functions below and above activations and max pooling, between bounds of their inputs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gauntlet.certify._curves import Curve
 from gauntlet.certify._ops import Activation, MaxPool
 
 TINY = 1e-30
@@ -13,12 +15,13 @@ SLOPES = ("fast_lin", "adaptive", "alpha")
 
 @dataclass
 class Lines:
-    """For ReLU: below lies `low` * z, above `high` * z + `lift`; all [N, ...]."""
+    """For activations: below lies `low` * z + `floor`, above `high` * z + `lift`; all [N, ...]."""
 
     low: Tensor
     high: Tensor
     lift: Tensor
     free: Tensor  # where the lower slope may be any from the activation's own to 1
+    floor: Tensor | None = None  # None: 0, as for every ReLU
 
     def back(self, rows: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
         """Give coefficients [M, ...] before the activation, and a constant [M].
@@ -26,8 +29,35 @@ class Lines:
         Coefficients [M, ...] behind it belong to the examples `owner` [M].
         """
         below = rows.clamp(max=0)
-        before = rows.clamp(min=0) * self.low[owner] + below * self.high[owner]
-        return before, (below * self.lift[owner]).flatten(1).sum(1)
+        above = rows.clamp(min=0)
+        before = above * self.low[owner] + below * self.high[owner]
+        constant = (below * self.lift[owner]).flatten(1).sum(1)
+        if self.floor is not None:
+            constant = constant + (above * self.floor[owner]).flatten(1).sum(1)
+        return before, constant
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Lines":
+        """Give a function, such as a selection, of all parts."""
+        parts = (self.low, self.high, self.lift, self.free)
+        floor = None if self.floor is None else function(self.floor)
+        return Lines(*map(function, parts), floor)
+
+
+def lines_of(
+    op: Activation | Curve | MaxPool, low: Tensor, high: Tensor, slopes: str
+) -> "Lines | Windows":
+    """Give the linear functions of an operation whose inputs lie between `low` and `high`."""
+    if isinstance(op, MaxPool):
+        return pool_windows(op, low, high)
+    return (
+        curve_lines(op, low, high) if isinstance(op, Curve) else relu_lines(op, low, high, slopes)
+    )
+
+
+def curve_lines(op: Curve, low: Tensor, high: Tensor) -> Lines:
+    """Give the lines of a smooth activation that leave least area, for fixed `low` and `high`."""
+    (under, floor), (over, lift) = op.below(low, high), op.above(low, high)
+    return Lines(under, over, lift, torch.zeros_like(low, dtype=torch.bool), floor)
 
 
 def relu_lines(op: Activation, low: Tensor, high: Tensor, slopes: str) -> Lines:
@@ -89,8 +119,10 @@ def pool_windows(op: MaxPool, low: Tensor, high: Tensor) -> Windows:
     return Windows(op, under, chord, torch.where(worse, high.amax(2), lift))
 
 
-def undecided(op: Activation | MaxPool, low: Tensor, high: Tensor) -> Tensor:
+def undecided(op: Activation | Curve | MaxPool, low: Tensor, high: Tensor) -> Tensor:
     """Tell for which inputs between `low` and `high` better bounds would help: bool [N, ...]."""
+    if isinstance(op, Curve):
+        return low < high
     if isinstance(op, Activation):
         return (low < 0) & (high > 0)
     lows, highs = op.windows(low), op.windows(high)

@@ -14,6 +14,7 @@ NORMS = ("l2",)
 DETERMINISTIC = False  # it speaks of the smoothed classifier, not of the model itself
 DRAWS = 1024  # noisy copies that are drawn at once; another number draws other noise
 ROUNDING = 1e-6  # relative: what float32 may cost sigma, and the open ball its edge
+FORWARDS = "n0 + n + 1"
 
 
 def smoothing(

@@ -10,16 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gauntlet.core.plugin_facts import facts
+from gauntlet.core.tolerance import SLACK
+
 NORMS = ("linf", "l2", "l1")
 ORDERS = {"linf": float("inf"), "l2": 2, "l1": 1}
-SLACK = 1e-6  # relative to eps: an allowance for rounding to float32
 GREY_LEVELS = 255  # steps of an image file with 8 bits a channel
-# Attacks without a norm: the name of the threat model, and the key of its size.
-EXTENTS = {
-    "gaussian_noise": ("noise", "sigma"),
-    "spatial": ("spatial", "rotation"),
-    "corruptions": ("corruptions", "severity"),
-}
 
 
 @dataclass(frozen=True)
@@ -83,5 +79,5 @@ def extent(point: dict) -> tuple[str, float]:
     """Give the threat model of an attack's point: norm and eps, or what stands for them."""
     if "norm" in point:
         return point["norm"], point["eps"]
-    threat, key = EXTENTS[point["kind"]]
-    return threat, point[key]
+    known = facts("attacks", point["kind"])
+    return known.get("THREAT"), point[known.get("SIZE")]

@@ -76,7 +76,7 @@ def fit(
             row |= _epoch(learner, processes, spec, epoch, train, crafted, outcome, within, save)
             row |= _validate(learner.average, spec, epoch, validation, processes)
             _keep(outcome, row, learner.average)
-            progress.done(epoch, _summary(row))
+            progress.done(epoch, _summary(row), f"robust {row['validation_robust']:.1%}")
             save(epoch + 1, None)
             within = None
     _watch_collapse(outcome, spec["defense"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.study.cost.dataset_sizes import Population
+from gauntlet.study.cost.dataset_sizes import DatasetSizes
 from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.matrix import AS_GIVEN
 
@@ -116,9 +116,9 @@ class RuntimeModel:
         for record in self.own.records:
             context = Context(record.defended, record.network, record.device, record.precision)
             work = Work(record.rule, record.kind, rows=record.effort)
-            told = self.known.exact(work, context, 2)
-            if told is not None:
-                mine, theirs = mine + record.seconds, theirs + told
+            known = self.known.exact(work, context, 2)
+            if known is not None:
+                mine, theirs = mine + record.seconds, theirs + known
         return mine / theirs if theirs else 1.0
 
 
@@ -157,9 +157,9 @@ def learned(results: Path) -> Iterator[Record]:
 def _record(results: Path, path: Path, record: dict[str, Any]) -> Iterator[Record]:
     parts, spec = path.relative_to(results).parts, record.get("spec") or {}
     names = parts[1:] if parts[0] in ("data", "runs") else parts[3:]
-    people = _people(results / "data" / names[0]) if names else None
+    sizes = _dataset(results / "data" / names[0]) if names else None
     try:
-        work = work_of(record["rule"], spec, people)
+        work = work_of(record["rule"], spec, sizes)
     except (KeyError, TypeError, AttributeError, ValueError):
         return  # of an older version
     defended = ""
@@ -197,12 +197,12 @@ def _defense(folder: Path) -> str:
 
 
 @cache
-def _people(folder: Path) -> Population | None:
+def _dataset(folder: Path) -> DatasetSizes | None:
     meta, report = _read(folder / "data.json"), _read(folder / "split_report.json")
     if not meta or not report:
         return None
     counts = report["counts"]
-    return Population(**counts, shape=tuple(meta["shape"]), classes=len(meta["classes"]))
+    return DatasetSizes(**counts, shape=tuple(meta["shape"]), classes=len(meta["classes"]))
 
 
 def _read(path: Path) -> dict[str, Any]:
