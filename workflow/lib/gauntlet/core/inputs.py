@@ -70,6 +70,21 @@ def checked_model(model, labels: Tensor) -> BatchedModel:
 
 
 @contextmanager
+def checked(model, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give checked images and labels of a certificate or an audit, under settings of its own.
+
+    The model is asked about one image, so that labels are held against its number of classes.
+    """
+    with own_settings(model, getattr(images, "device", "cpu")):
+        images = checked_images(images)
+        labels = checked_labels(labels, images)
+        batched = checked_model(model, labels)
+        if len(images):
+            batched(images[:1])
+        yield images, labels
+
+
+@contextmanager
 def own_settings(model, device: torch.device | str) -> Iterator[None]:
     """Set aside the caller's settings of PyTorch, and put the model in eval mode, for a while.
 
