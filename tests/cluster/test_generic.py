@@ -78,7 +78,7 @@ def test_what_a_scheduler_is_asked(cluster, scheduler):
     assert "gpu" not in " ".join(schedulers.submitted(cluster)["2"])
 
 
-def test_a_scheduler_that_is_unknown_is_told(cluster):
+def test_a_scheduler_that_is_unknown_is_reported(cluster):
     _, code, printed = _call(
         cluster, "submit", *"n1111", _script(cluster), GAUNTLET_SCHEDULER="lsf"
     )

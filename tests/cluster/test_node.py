@@ -61,18 +61,20 @@ def test_only_the_worker_of_its_own_job_is_used(environment, sharing, found, mon
 
 
 @pytest.mark.parametrize(
-    ("told", "stands_in"),
+    ("answer", "replaced"),
     [
         ("AccountingStorageType   = accounting_storage/none", True),
         ("AccountingStorageType   = (null)", True),
         ("AccountingStorageType   = accounting_storage/slurmdbd", False),
     ],
 )
-def test_sacct_is_replaced_only_where_there_are_no_accounts(told, stands_in, tmp_path, monkeypatch):
-    _program(tmp_path / "scontrol", f"echo '{told}'; echo 'AccountingStorageHost = (null)'")
+def test_sacct_is_replaced_only_where_there_are_no_accounts(
+    answer, replaced, tmp_path, monkeypatch
+):
+    _program(tmp_path / "scontrol", f"echo '{answer}'; echo 'AccountingStorageHost = (null)'")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     node.answer_for_sacct(STAND_IN)
-    assert os.environ["PATH"].startswith(str(STAND_IN)) is stands_in
+    assert os.environ["PATH"].startswith(str(STAND_IN)) is replaced
 
 
 def test_without_slurm_nothing_is_replaced(tmp_path, monkeypatch):
