@@ -1,4 +1,4 @@
-"""What all figures share: colors that color-blind people tell apart, marks that need no color.
+"""What all figures share: colors that color-blind readers can distinguish, marks without color.
 
 Nothing here uses pyplot or leaves a trace in Matplotlib's global settings.
 """
