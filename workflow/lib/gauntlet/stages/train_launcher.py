@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.signals import ASKING, Saved, Stop
+from gauntlet.core.signals import STOP_SIGNALS, Saved, Stop
 from gauntlet.stages.train_messages import Reports
 from gauntlet.stages.train_worker import OUTCOME, PLAN, SOCKET
 from gauntlet.training.loop import NonFiniteLoss, Outcome
@@ -80,7 +80,7 @@ def _torchrun(folder: Path, count: int, threads: int) -> Iterator[subprocess.Pop
     command += ["--rdzv-backend=c10d", "--rdzv-id=gauntlet", "--rdzv-conf=store_type=file"]
     command += [f"--rdzv-endpoint={folder / 'rendezvous'}"]
     command += ["-m", "gauntlet.stages.train_worker", str(folder)]
-    with open(folder / "printed", "wb") as printed, _blocked(ASKING):
+    with open(folder / "printed", "wb") as printed, _blocked(STOP_SIGNALS):
         agent = subprocess.Popen(
             command,
             env=_environment(threads),

@@ -45,7 +45,7 @@ class Step(nn.Module):
         size = self._size(done)
         lengths = {key: self.inner[key] * size for key in ("eps", "step") if key in self.inner}
         chosen = bind(self.inner | lengths)
-        batched = BatchedModel(self.model, self.batch)
+        batched = BatchedModel(self.model, self.batch, self.precision)
 
         def attack(images: Tensor, labels: Tensor) -> Tensor:
             streams = Streams.from_generator(stream, len(images))
