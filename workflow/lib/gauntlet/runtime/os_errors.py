@@ -18,7 +18,7 @@ def sentence(error: OSError, task: dict) -> str | None:
         reason = os.strerror(error.errno).lower()
         return f"{named} cannot be used ({reason}); allowed is what you may read and write."
     if error.errno == errno.ENOENT and error.filename:
-        return f"{named} was removed while the job ran; run again to make it again, if it can be made."
+        return f"{named} was removed while the job ran; run again to make it anew, if possible."
     if error.errno == errno.EIO:
         return f"{named} cannot be read or written (input/output error); check its disk."
     return None

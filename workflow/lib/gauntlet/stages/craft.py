@@ -77,8 +77,8 @@ def craft(
 ) -> CraftedExamples:
     """Attack a model in eval mode at every point (eps) of the spec, in ascending order.
 
-    Images are attacked in pools; a finished pool is saved in the folder `keep`, where a run after an
-    interruption finds it. Images that the model classifies wrongly are not attacked.
+    Images are attacked in pools; a finished pool is saved in the folder `keep`, where the next run
+    finds it after an interruption. Images that the model classifies wrongly are not attacked.
     """
     batched = batched_for(model, spec["points"][0], spec["batch"], spec["precision"])
     places = torch.arange(len(eval_images.index)).split(spec["batch"] * POOL)
