@@ -68,7 +68,7 @@ def _environment(**values: str) -> Iterator[None]:
 
 @contextmanager
 def _leasing(count: int, inventory: Inventory) -> Iterator[list[Device]]:
-    """Hold the locks of `count` devices, and one of the folder, so that cleaners of /tmp leave it."""
+    """Hold the locks of `count` devices, and one of the folder, so that no cleaner removes it."""
     _forget_in_children()
     folder = _open_folder()
     try:
