@@ -6,15 +6,19 @@ import os
 import sys
 
 import pytest
+import torch
+import yaml
 
 from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import REQUIRED, facts
+from gauntlet.stages.check_attack import check_attack
 from gauntlet.study import audit_gate, code_hash, specs
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.cost.work import work_of
 from gauntlet.study.formula import value_of
 from gauntlet.study.plan import Plan
+from gauntlet.study.resolve import attack_points
 from gauntlet.study.schema import complete, load_schema
 from tests.helpers.overlays import SCHEMA, completed
 from tests.helpers.own_plugins import ATTACK, FILES, study_of, written
@@ -275,3 +279,22 @@ def test_formulas_have_values(formula):
 def test_what_is_no_formula_is_refused(formula):
     with pytest.raises(GauntletError):
         value_of(formula, NAMES)
+
+
+def test_the_example_of_the_documents_is_a_plug_in_that_works(tmp_path):
+    page = (ROOT / "docs" / "how-to" / "write_a_plugin.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    change = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    folder = written(tmp_path / "own", {"attacks/random_signs.py": code})
+    config = completed(change | {"plugins": [str(folder)]})
+    (point,) = attack_points(config["attacks"]["mine"])
+    assert point == {"kind": "random_signs", "norm": "linf", "eps": 0.1, "tries": 50}
+    record = check_attack(point, 64, "float32", torch.device("cpu"))
+    assert record["slack"] == 3.0 and record["passed"], record
+    with pytest.raises(GauntletError, match="from 1 to 1000"):
+        completed(
+            {
+                "attacks": {"mine": {"kind": "random_signs", "eps": 0.1, "tries": 0}},
+                "plugins": [str(folder)],
+            }
+        )

@@ -18,6 +18,7 @@ from snakemake_logger_plugin_gauntlet.screen import Lines, Screen
 ROUTINE = ("Select jobs to execute", "Using shell:", "Assuming unrestricted", "Conda environments:")
 ROUTINE += ("Singularity containers:", "Group jobs: inactive", "Building DAG of jobs")
 ROUTINE += ("Config file ", "Finished jobid:", "Removing temporary output", "Shutting down")
+ROUTINE += ("Adding ", "Loading script code", "Creating report")
 ROUTINE += ("Terminating processes on user request", "Elapsed time:", "Will exit after finishing")
 NOTHING = "Nothing to be done"
 HIDDEN = (LogEvent.SHELLCMD, LogEvent.RESOURCES_INFO, LogEvent.WORKFLOW_STARTED)
@@ -112,7 +113,7 @@ _OF_JOBS += (LogEvent.PROGRESS, LogEvent.JOB_ERROR)
 
 
 def _show_tables() -> None:
-    """Show the studies' tables also where nothing was to be done: no hook of Snakemake is called."""
+    """Show the tables also where nothing was to be done: Snakemake calls no hook then."""
     finish = sys.modules.get("gauntlet.runtime.finish")  # as the workflow has loaded it
     if finish is not None:
         finish.show_at_exit()

@@ -16,7 +16,7 @@ EVERY = 0.25  # seconds between two looks
 
 
 def interrupted() -> bool:
-    """Tell whether Ctrl-C was pressed: jobs that end by it are no news (gauntlet.runtime.interrupt)."""
+    """Tell whether Ctrl-C was pressed; jobs that end by it are no news."""
     return "GAUNTLET_INTERRUPTED" in os.environ
 
 

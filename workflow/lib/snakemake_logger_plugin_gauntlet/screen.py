@@ -100,7 +100,8 @@ class Screen(Lines):
         failed = f", {self.jobs.failed} failed" if self.jobs.failed else ""
         spent = time.monotonic() - self.began
         left = f", about {_clock(spent * (total - done) / done)} left" if done else ""
-        return f"{'━' * full}{'─' * (BAR - full)} {done} of {total} jobs{failed}, {_clock(spent)}{left}"
+        bar = "━" * full + "─" * (BAR - full)
+        return f"{bar} {done} of {total} jobs{failed}, {_clock(spent)}{left}"
 
 
 def _clock(seconds: float) -> str:

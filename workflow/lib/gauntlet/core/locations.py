@@ -34,10 +34,16 @@ def schema_path() -> Path:
 
 @cache
 def version() -> str:
-    """Give Gauntlet's version: that of the checkout's pyproject.toml, else the installed one's."""
+    """Give Gauntlet's version: that of the checkout's pyproject.toml, else the installed one's.
+
+    A copy of the workflow's folders alone knows no version: "unknown".
+    """
     project = CHECKOUT / "pyproject.toml"
     if (CHECKOUT / SCHEMA).is_file() and project.is_file():
         import tomllib
 
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
-    return metadata.version(DISTRIBUTION)
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -38,14 +38,21 @@ def plain(table: Table, width: int) -> str:
 
 def places(study: Path) -> list[str]:
     """Say where a study's tables, figures and report lie."""
-    found = [
-        path for path in (study / "report.html", study.parents[1] / "report.html") if path.exists()
-    ]
+    page = report_page(study)
     return [
         f"tables   {study}/summary.md, .csv, .tex; every seed: {study}/robustness.csv",
         f"figures  {study / 'figures'}/*.png, *.svg",
-        f"report   {found[0] if found else 'made by: make report'}",
+        f"report   {page or f'made by: snakemake --cores 1 --report {study}/report.html'}",
     ]
+
+
+def report_page(study: Path) -> Path | None:
+    """Find the report that shows a study: in its own folder, or one of several studies above."""
+    shown = f"studies/{study.name}/summary.csv".encode()
+    for page in (study / "report.html", study.parent.parent / "report.html"):
+        if page.is_file() and shown in page.read_bytes():
+            return page
+    return None
 
 
 def main(arguments: list[str]) -> int:

@@ -4,21 +4,30 @@ import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-STUDIES = "GAUNTLET_STUDIES"  # folders of the studies that a run is asked for
 WHOLE = {"all", "gates"}  # targets that stand for every study under `run`
+TABLE = "GAUNTLET_TABLE"  # "off": who started this run shows the tables
+_NOTED: dict = {}
 
 
-def announce(folders: Iterable[str], targets: Iterable[str]) -> None:
-    """Note the folders of the studies that a run makes.
+def announce(folders: Iterable[str], targets: Callable[[], Iterable[str]]) -> None:
+    """Note the folders of the studies under `run`, and how to ask for the run's own targets.
+
+    The targets are not known yet while the workflow is read.
+    """
+    _NOTED.update(folders=tuple(folders), targets=targets)
+
+
+def made_studies() -> list[str]:
+    """Give the folders of the studies that this run makes, as far as they have a table.
 
     A run with targets of its own makes a study only if one of its files is among them.
     """
-    asked = set(targets) - WHOLE
+    folders, asked = _NOTED.get("folders", ()), set(_NOTED.get("targets", tuple)()) - WHOLE
     made = [folder for folder in folders if not asked or any(folder in path for path in asked)]
-    os.environ[STUDIES] = os.pathsep.join(os.path.abspath(folder) for folder in made)
+    return [folder for folder in made if Path(folder, "summary.csv").is_file()]
 
 
 def show_at_exit() -> None:
@@ -29,15 +38,13 @@ def show_at_exit() -> None:
 
 def show() -> None:
     """Show the tables of the announced studies that are there, by a process that can load them."""
-    noted = os.environ.get(STUDIES, "").split(os.pathsep)
-    folders = [folder for folder in noted if folder and Path(folder, "summary.csv").is_file()]
-    if not folders:
+    folders = made_studies()
+    if not folders or os.environ.get(TABLE) == "off":
         return
     library = str(Path(__file__).resolve().parents[2])
     paths = [library, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    here = [os.path.relpath(folder) for folder in folders]
-    command = [sys.executable, "-m", "gauntlet.reporting.terminal", *here]
+    command = [sys.executable, "-m", "gauntlet.reporting.terminal", *folders]
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     subprocess.run(command, env=environment, check=False)

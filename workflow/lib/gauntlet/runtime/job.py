@@ -14,23 +14,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from gauntlet.core import files as whole
 from gauntlet.core import progress, signals
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
-from gauntlet.runtime import gpu_leases, os_errors, parent_watch, provenance, scratch, store
-from gauntlet.runtime import worker as warm
+from gauntlet.runtime import gpu_leases, os_errors, parent_watch, provenance, scratch, store, worker
 
 logger = logging.getLogger("gauntlet")
 KEPT = ".gauntlet/partial"  # below the working directory
+ENTRY = f"{__name__}:perform_file"  # what the warm worker calls
 
 
 def run(stage: Callable, snakemake) -> None:
     """Run a stage that needs PyTorch or plots, in the warm worker if there is one."""
     task = _task(stage, snakemake)
-    code = warm.delegate(task)
+    code = worker.delegate(ENTRY, task)
     sys.exit(perform(stage, task) if code is None else code)
 
 
@@ -51,6 +52,16 @@ def _task(stage: Callable, snakemake) -> dict:
         "log": str(snakemake.log[0]),
         "folder": os.getcwd(),
     }
+
+
+def perform_file(task: dict) -> int:
+    """Do the task by the stage function of its script's file. Gives an exit code."""
+    script = Path(task["script"])
+    plan = spec_from_file_location(script.stem, script)
+    module = module_from_spec(plan)
+    sys.path.append(str(script.parent))
+    plan.loader.exec_module(module)
+    return perform(getattr(module, task["stage"]), task)
 
 
 def perform(stage: Callable, task: dict) -> int:
