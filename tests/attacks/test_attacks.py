@@ -116,9 +116,7 @@ def test_more_restarts_never_raise_accuracy(model, data):
     active = []
     for restarts in (1, 2, 5):
         result = _run({**CASES["pgd-linf"], "restarts": restarts}, model, *data)
-        active.append(
-            set((model(result.images).argmax(1) == data[1]).nonzero().flatten().tolist())
-        )
+        active.append(set((model(result.images).argmax(1) == data[1]).nonzero().flatten().tolist()))
     assert active[0] >= active[1] >= active[2]
 
 

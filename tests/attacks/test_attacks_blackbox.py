@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from gauntlet.attacks.base.square_patches import _bumps
 from gauntlet.attacks.hopskipjump import hopskipjump
 from gauntlet.attacks.spsa import spsa
-from gauntlet.attacks.square import _bumps, _share, square
+from gauntlet.attacks.square import _share, square
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import ORDERS, admissible, distance
 

@@ -26,7 +26,7 @@ def _linear(classes, shape=SHAPE):
     logits = model(images)
     labels = logits.argmax(1)
 
-    def in_float32(norm, others=classes):
+    def exact(norm, others=classes):
         lack = (logits.amax(1, keepdim=True) - logits).double()
         slope = torch.linalg.vector_norm(weights[labels][:, None] - weights, DUAL[norm], dim=2)
         far = logits < logits.topk(min(others + 1, classes)).values[:, -1:]

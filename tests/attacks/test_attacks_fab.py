@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from gauntlet.attacks.base.hyperplane import move_onto
 from gauntlet.attacks.deepfool import deepfool
-from gauntlet.attacks.fab_t import _onto, fab_t
+from gauntlet.attacks.fab_t import fab_t
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import admissible, distance
@@ -94,7 +95,7 @@ def test_projection_is_exact(norm, spread, scale):
     lack = most * torch.linspace(1e-4, 0.98, 200)
     lack[::2] *= -1
     normal[::2] *= -1
-    move = _onto(points, normal, lack, norm)
+    move = move_onto(points, normal, lack, norm)
     order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
     length = torch.linalg.vector_norm(move.double(), order, dim=1)
     assert ((points + move >= -1e-6) & (points + move <= 1 + 1e-6)).all()
@@ -105,10 +106,10 @@ def test_projection_is_exact(norm, spread, scale):
 @pytest.mark.parametrize("norm", NORMS)
 def test_projection_goes_as_far_as_it_can(norm):
     points, normal = _images(0.5, 8).flatten(1), _draw(8, PIXELS)
-    move = _onto(points, normal, torch.full((8,), 1e3), norm)
+    move = move_onto(points, normal, torch.full((8,), 1e3), norm)
     assert torch.allclose(points + move, (normal > 0).float(), atol=1e-6)
     for slope, lack in ((torch.zeros_like(normal), 1.0), (normal, 0.0)):
-        assert (_onto(points, slope, torch.full((8,), lack), norm) == 0).all()
+        assert (move_onto(points, slope, torch.full((8,), lack), norm) == 0).all()
 
 
 @pytest.mark.parametrize("classes", (2, 5))

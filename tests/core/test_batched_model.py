@@ -61,7 +61,9 @@ def test_low_precision_lies_are_judged_again():
 
     images, labels = torch.full((5, 1, 2, 2), 0.5), torch.zeros(5, dtype=torch.int64)
     state = AttackState(BatchedModel(model, 8, "bfloat16"), images, labels)
-    _, _, missed = state.gradient(torch.arange(5), images, lambda s, places: margin(s, labels[places]))
+    _, _, missed = state.gradient(
+        torch.arange(5), images, lambda s, places: margin(s, labels[places])
+    )
     assert not missed.any() and not state.success.any() and state.forwards.tolist() == [2] * 5
 
 
@@ -101,7 +103,9 @@ def test_a_random_models_gradient_is_averaged():
     spread = []
     for samples in (1, 64):
         state = AttackState(as_batched(model).averaged_over(samples), images, labels)
-        gradient, _, _ = state.gradient(torch.arange(64), images, lambda logits, places: logits[:, 0])
+        gradient, _, _ = state.gradient(
+            torch.arange(64), images, lambda logits, places: logits[:, 0]
+        )
         spread.append(gradient.std().item())
         assert state.forwards.tolist() == state.backwards.tolist() == [samples] * 64
     assert spread[1] < 0.3 * spread[0]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gauntlet.core.batched_model import BatchedModel, NonFiniteLogits
+from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.errors import GauntletError
 from gauntlet.models import evaluating
 from gauntlet.stages.craft import EvalImages
@@ -127,9 +127,8 @@ def _device_of(model: Callable, images: Tensor) -> torch.device:
 def _classes_of(model: Callable, images: Tensor) -> int:
     """Ask the model about a few images: the number of its logits."""
     try:
-        with torch.no_grad():
-            logits = model(images)
-    except NonFiniteLogits:
+        return BatchedModel(model, len(images))(images).shape[1]
+    except GauntletError:  # logits that are not finite, or no logits at all
         raise
     except Exception as error:  # whatever the user's own code raises
         shape = "x".join(map(str, images.shape[1:]))
@@ -138,16 +137,3 @@ def _classes_of(model: Callable, images: Tensor) -> int:
             f"The model fails on images of {shape} ({type(error).__name__}: {reason}); allowed is "
             f"a model that takes images [N, C, H, W]."
         ) from error
-    found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-        raise GauntletError(
-            f"The model answers {len(images)} images with {found}; allowed is a tensor of logits "
-            f"[{len(images)}, K]."
-        )
-    if logits.shape[1] < 2:
-        raise GauntletError(
-            f"The model answers {len(images)} images with {found}; allowed are two logits or more "
-            f"for each image."
-        )
-    BatchedModel(model, len(images))(images)  # refuses logits that are not finite
-    return logits.shape[1]

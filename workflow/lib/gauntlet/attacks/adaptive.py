@@ -9,6 +9,8 @@ from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
 from gauntlet.attacks.base.bpda import StraightThrough
 from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.square import square
 from gauntlet.core.batched_model import BatchedModel, as_batched
 from gauntlet.core.image_rng import Streams
@@ -29,6 +31,7 @@ BACKWARDS = (
 )
 
 
+@attack
 def adaptive(
     model,
     images: Tensor,
@@ -49,17 +52,17 @@ def adaptive(
     3 classes; Square, which needs no gradient, attacks the rest. `straight_through` replaces the
     gradient of operations that have none (BPDA). With `samples` above 1, for a model that answers
     differently each time, only Auto-PGD runs: on the margin and on the cross-entropy, averaged over
-    that many passes, with all steps; the example is kept that fools most of as many new passes. Sources: Tramer et al. 2020, "On Adaptive Attacks to
-    Adversarial Example Defenses"; Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of
-    Security". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images'
-    unit; norms linf and l2. Examples are judged on the model itself.
+    that many passes, with all steps; the example is kept that fools most of as many new passes.
+    Sources: Tramer et al. 2020, "On Adaptive Attacks to Adversarial Example Defenses"; Athalye et
+    al. 2018, "Obfuscated Gradients Give a False Sense of Security". Shapes: images
+    [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and
+    l2. Examples are judged on the model itself.
     Raises ValueError for another norm, or steps, restarts, queries or samples below 1.
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
     batched = as_batched(model)
-    if min(steps, restarts, queries, samples) < 1:
-        raise ValueError("steps, restarts, queries and samples must all be 1 or more")
+    require_counts(steps=steps, restarts=restarts, queries=queries, samples=samples)
     attacked = StraightThrough(batched.model) if straight_through else batched.model
     adapted = BatchedModel(attacked, batched.batch, "float32", samples)
     if samples > 1:

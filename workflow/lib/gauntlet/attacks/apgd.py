@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base.apgd_loop import auto_pgd
-from gauntlet.attacks.base.losses import LOSSES, choose_loss, class_count
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.losses import choose_loss
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import unjudged, restart_batches
+from gauntlet.attacks.base.pgd_loop import restart_batches, unjudged
+from gauntlet.attacks.base.settings import require_counts, require_one_start
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -19,6 +21,7 @@ BACKWARDS = "restarts * steps"
 DRAW_FORWARDS = "steps + 1"
 
 
+@attack
 def apgd(
     model,
     images: Tensor,
@@ -40,18 +43,18 @@ def apgd(
     Departures: starts are uniform in the ball (not stretched to its boundary); l1 makes no runs in
     larger balls first. Without `early_stop`, all steps are taken from one start, and every image
     gets its point of highest loss, for transfer and loss statistics (`restarts` must then be 1).
-    Raises ValueError for a loss that needs more classes, or steps or restarts below 1.
+    Raises ValueError for an unknown loss or norm, a negative eps, dlr with fewer than 3 classes,
+    steps or restarts below 1, or restarts without `early_stop`.
     """
-    if steps < 1 or restarts < 1:
-        raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
+    require_counts(steps=steps, restarts=restarts)
+    require_one_start(early_stop, restarts)
     area, state = ball(images, norm, eps), AttackState(model, images, labels)
-    chosen = LOSSES[loss] if loss == "ce" else choose_loss(loss, class_count(state))
+    chosen = choose_loss(loss)
 
     def untargeted(logits: Tensor, truth: Tensor, targets: Tensor) -> Tensor:
         return chosen(logits, truth)
 
     if not early_stop:
-        assert restarts == 1, "a climb of full length has one start"
         rows, start = torch.arange(len(images), device=images.device), area.random_start(streams)
         found = auto_pgd(state, area, rows, start, rows, steps=steps, loss=untargeted, drop=False)
         return unjudged(found, steps + 1)

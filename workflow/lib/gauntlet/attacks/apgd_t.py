@@ -3,15 +3,15 @@
 from torch import Tensor
 
 from gauntlet.attacks.base.apgd_loop import auto_pgd
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import (
-    TARGETED_LEAST,
-    class_count,
     likely_targets,
     targeted_dlr,
     targeted_margin,
 )
 from gauntlet.attacks.base.norm_balls import ball
 from gauntlet.attacks.base.pgd_loop import restart_batches
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -22,6 +22,7 @@ FORWARDS = "1 + restarts * min(targets, classes - 1) * (steps + 1)"
 BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
+@attack
 def apgd_t(
     model,
     images: Tensor,
@@ -43,19 +44,10 @@ def apgd_t(
     targets. Departures as in `apgd`; any other class counts as success, not only the target.
     Raises ValueError for a loss that needs more classes, or steps, restarts or targets below 1.
     """
-    if min(steps, restarts, targets) < 1:
-        raise ValueError(
-            f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
-            f"all must be 1 or more"
-        )
+    require_counts(steps=steps, restarts=restarts, targets=targets)
     area, state = ball(images, norm, eps), AttackState(model, images, labels)
     if loss not in LOSSES:
         raise ValueError(f"loss is {loss!r}; allowed are {', '.join(LOSSES)}")
-    if loss == "dlr" and class_count(state) < TARGETED_LEAST:
-        raise ValueError(
-            f"loss is 'dlr', whose targeted form needs {TARGETED_LEAST} classes or more; the "
-            f"model has {class_count(state)}: use margin"
-        )
     ranked = likely_targets(state, targets)
     for rows, number in restart_batches(state, restarts * ranked.shape[1]):
         part, target = area.select(rows), ranked[rows, number % ranked.shape[1]]

@@ -7,6 +7,7 @@ from torch import Tensor
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
 from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import TARGETED_LEAST
 from gauntlet.attacks.fab_t import fab_t
 from gauntlet.attacks.square import square
@@ -29,6 +30,7 @@ BACKWARDS = (
 )
 
 
+@attack
 def autoattack(
     model,
     images: Tensor,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base.corruption_ops import CORRUPTIONS, corrupt
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
@@ -17,6 +18,7 @@ GRADIENT_FREE = True
 FORWARDS = "len(names) if names else 15"
 
 
+@attack
 def corruptions(
     model,
     images: Tensor,

@@ -2,8 +2,10 @@
 
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import take_all_steps, run_until_success
+from gauntlet.attacks.base.pgd_loop import run_until_success, take_all_steps
+from gauntlet.attacks.base.settings import require_not_negative
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -16,6 +18,7 @@ FORWARDS = "2"
 BACKWARDS = "1"
 
 
+@attack
 def fgsm(
     model,
     images: Tensor,
@@ -34,8 +37,9 @@ def fgsm(
     `random_start`, Wong et al. 2020, "Fast is better than free" (step 1.25 eps there).
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the
     images' unit; norm l2 steps along the normalized gradient. With `early_stop`, a start that is
-    misclassified is kept. Raises ValueError for an unknown norm or a negative eps.
+    misclassified is kept. Raises ValueError for an unknown norm, or a negative eps or step.
     """
+    require_not_negative(step=step)
     area = ball(images, norm, eps)
     if early_stop:
         state = AttackState(model, images, labels)

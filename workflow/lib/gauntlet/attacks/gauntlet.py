@@ -7,6 +7,7 @@ from torch import Tensor
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
 from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.square import square
 from gauntlet.core.batched_model import as_batched
 from gauntlet.core.image_rng import Streams
@@ -20,6 +21,7 @@ FORWARDS = "QUICK + MIDDLE + 3 + min(NEAR, classes - 1) * (LONG + 1) + queries"
 BACKWARDS = "QUICK + MIDDLE + min(NEAR, classes - 1) * LONG"
 
 
+@attack
 def gauntlet(
     model,
     images: Tensor,
@@ -36,9 +38,9 @@ def gauntlet(
     cross-entropy, two hundred on the margin towards each of the likeliest 3 classes, and Square
     with `queries` queries for models without a useful gradient. Few long runs find more than many
     short ones: on three hard images of MNIST, 3 x 200 such steps succeeded from 33 % of their
-    starts, the 9 x 100 on DLR that `autoattack` takes from 11 %. Sources as there. Shapes: images [N, C, H, W]
-    float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and l2. Raises
-    ValueError for another norm or queries below 1.
+    starts, the 9 x 100 on DLR that `autoattack` takes from 11 %. Sources as there. Shapes: images
+    [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and
+    l2. Raises ValueError for another norm or queries below 1.
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.pgd_loop import unjudged
 from gauntlet.attacks.base.state import AttackState
@@ -13,6 +14,7 @@ GRADIENT_FREE = True
 FORWARDS = "draws"
 
 
+@attack
 def gaussian_noise(
     model,
     images: Tensor,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
@@ -14,6 +15,7 @@ GRADIENT_FREE = True
 FORWARDS = "prod(count // 2 * 2 + 1 for count in grid)"
 
 
+@attack
 def spatial(
     model,
     images: Tensor,
@@ -30,8 +32,8 @@ def spatial(
     [N, C, H, W] float32 in [0, 1], labels [N] int64; `rotation` in degrees and `shift` as a share
     of height and width, both to either side; `grid` counts rotations, vertical and horizontal
     shifts (an even count is made odd, so that the image itself is on the grid). Pixels from outside
-    the image are black; values between pixels are bilinear. Raises ValueError for a negative rotation
-    or shift, or counts below 1.
+    the image are black; values between pixels are bilinear. Raises ValueError for a negative
+    rotation or shift, or counts below 1.
     """
     if not rotation >= 0 or not 0 <= shift < 1 or min(grid) < 1:
         raise ValueError(

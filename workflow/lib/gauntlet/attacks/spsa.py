@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import margin
 from gauntlet.attacks.base.norm_balls import Ball, ball
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
@@ -18,6 +20,7 @@ CHECK_SLACK = 0.25
 FORWARDS = "steps * (samples + 1) + 1"
 
 
+@attack
 def spsa(
     model,
     images: Tensor,
@@ -45,8 +48,9 @@ def spsa(
     """
     if norm not in NORMS:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
-    if steps < 1 or samples < 2 or samples % 2:
-        raise ValueError(f"steps is {steps} (1 or more), samples is {samples} (even, 2 or more)")
+    require_counts(steps=steps, samples=samples)
+    if samples % 2:
+        raise ValueError(f"samples is {samples}; allowed are even numbers from 2")
     if not (delta > 0 and learning_rate > 0):
         raise ValueError(f"delta is {delta} and learning_rate is {learning_rate}; must be above 0")
     area, state = ball(images, norm, eps), AttackState(model, images, labels)

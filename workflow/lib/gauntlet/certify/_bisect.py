@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.certify._certificate import Certificate
-from gauntlet.certify._network import Node, evaluate, follow, read_network, require_close
+from gauntlet.certify._network import evaluate, follow, read_network, require_close
 from gauntlet.certify._region import Region, region
 from gauntlet.certify._rounding import cancels
+from gauntlet.certify._symbols import Node
 from gauntlet.core.errors import GauntletError, Uncertifiable
+from gauntlet.core.inputs import checked
 
 ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
 SURE = 4  # times the rounding that is seen on the images themselves
@@ -43,11 +45,12 @@ def prove(
     _require(norm, eps, batch, ceiling)
     if not isinstance(model, nn.Module):
         raise Uncertifiable("A certificate needs the model's layers; this one is a mere function.")
-    exact = _doubled(model)
     parts = []
-    for rows in torch.arange(len(images)).split(batch) if len(images) else ():
-        judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
-        parts.append(_found(judge, eps, most if radius else None))
+    with checked(model, images, labels) as (images, labels):
+        exact = _doubled(model)
+        for rows in torch.arange(len(images)).split(batch) if len(images) else ():
+            judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
+            parts.append(_found(judge, eps, most if radius else None))
     if not parts:
         none = images.new_zeros(0, dtype=torch.float64)
         return Certificate(none, none, none > 0, none > 0)

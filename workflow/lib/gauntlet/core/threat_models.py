@@ -1,7 +1,8 @@
-"""Threat models: what an adversarial example may be, and who judges it.
+"""Threat models: what an adversarial example may be, and the functions that judge it.
 
-Images are float32 in [0, 1], shape [N, C, H, W]; eps has the same unit. The judge of a result is
-here, in code that no attack owns; the balls that attacks move in are in `balls`.
+Images are float32 in [0, 1], shape [N, C, H, W]; eps has the same unit. Results are
+judged here, in code that belongs to no attack; the balls that attacks move in are in
+`attacks.base.norm_balls`.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ class AttackResult:
     """What an attack gives back, and what it cost; counts are int64 [N], one per image.
 
     `images` [N, C, H, W] float32; `forwards` and `backwards` are passes through the model;
-    `success_query` is the forward pass that found the example (0 where there is none). An ensemble
-    says in `success_by` which of its `members` found it (-1 where none did).
+    `success_query` is the forward pass that found the example (0 where there is none). `success_by`
+    of an ensemble is the place of the member, in `members`, that found it (-1 where none did).
     """
 
     images: Tensor
@@ -55,9 +56,9 @@ def admissible(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tenso
 
 
 def on_grid(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tensor:
-    """Round examples to what an image file of 8 bits can hold, inside the ball where it can.
+    """Round examples to the values of an 8-bit image file, inside the ball where possible.
 
-    Every value goes to the nearest grey level; where that leaves the ball, to the nearest one
+    Every value goes to the nearest gray level; where that leaves the ball, to the nearest one
     towards its image.
     """
     levels = examples.double() * GREY_LEVELS

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.gradients import unit
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import NORMS, per_image, round_towards
 
@@ -89,8 +90,7 @@ class L2Ball:
 
     def ascend(self, examples: Tensor, gradient: Tensor, step: float | Tensor) -> Tensor:
         """Take a step of the given length along each image's normalized gradient."""
-        norms = gradient.flatten(1).norm(dim=1).clamp(min=TINY)
-        return self.project(examples + gradient * per_image(step / norms))
+        return self.project(examples + _radii(step) * unit(gradient))
 
 
 @dataclass(frozen=True)

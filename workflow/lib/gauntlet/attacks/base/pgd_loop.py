@@ -1,4 +1,4 @@
-"""The loop that gradient attacks with a fixed eps share; what differs by norm is in `norm_balls`."""
+"""The loop of gradient attacks with a fixed eps; what differs by norm is in `norm_balls`."""
 
 from collections.abc import Callable, Iterator
 
@@ -94,4 +94,4 @@ def _objective(state: AttackState, rows: Tensor, loss: Loss):
 def _normalized(gradient: Tensor) -> Tensor:
     """Divide each image's gradient by the mean of its absolute values."""
     size = gradient.abs().flatten(1).mean(1)
-    return gradient / per_image(size.clamp(min=torch.finfo(gradient.dtype).tiny))
+    return gradient / per_image(torch.where(size > 0, size, 1.0))

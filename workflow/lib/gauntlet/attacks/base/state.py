@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.core.batched_model import NonFiniteLogits, Objective, as_batched
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.threat_models import ORDERS, AttackResult
 
 INFINITE = torch.inf
@@ -19,6 +20,8 @@ class AttackState:
     """
 
     def __init__(self, model, images: Tensor, labels: Tensor):
+        if labels.dim() != 1:
+            raise GauntletError("labels are probabilities; this attack takes classes [N].")
         self.batched, self.images, self.labels = as_batched(model), images, labels
         self.best = images.clone()
         self.value = torch.full((len(images),), -INFINITE, device=images.device)
