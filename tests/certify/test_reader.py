@@ -354,3 +354,13 @@ def test_lines_of_smooth_activations(name):
     for _, slopes in bend.pieces:  # between knots, slopes only rise or only fall
         rises = slopes if slopes[-1] >= slopes[0] else -slopes
         assert (rises.cummax(0).values - rises).max() < 1e-12
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, lambda: torch.autocast("cpu")])
+def test_modes_of_the_caller_change_nothing(mode):
+    model, images = _model(KNOWN["adaptive pools"]), torch.rand(3, 2, 3, 4)
+    labels = model(images).argmax(1)
+    plain = crown(model, images, labels, eps=0.01)
+    with mode():
+        given = crown(model, images.clone(), labels, eps=0.01)
+    assert torch.equal(given.margin, plain.margin)

@@ -44,11 +44,12 @@ def prove(
     _require(norm, eps, batch, ceiling)
     if not isinstance(model, nn.Module):
         raise Uncertifiable("A certificate needs the model's layers; this one is a mere function.")
-    exact = _doubled(model)
     parts = []
-    for rows in torch.arange(len(images)).split(batch) if len(images) else ():
-        judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
-        parts.append(_found(judge, eps, most if radius else None))
+    with torch.inference_mode(False), torch.autocast(images.device.type, enabled=False):
+        exact, images, labels = _doubled(model), images.clone(), labels.clone()
+        for rows in torch.arange(len(images)).split(batch) if len(images) else ():
+            judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
+            parts.append(_found(judge, eps, most if radius else None))
     if not parts:
         none = images.new_zeros(0, dtype=torch.float64)
         return Certificate(none, none, none > 0, none > 0)
