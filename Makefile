@@ -3,23 +3,25 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= quickstart
+WORKERS ?= auto
 PROFILE ?= profiles/slurm
 ORPHANS ?= wait
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+PARALLEL = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 RUN := $(BIN)/snakemake --cores $(CORES)
-SOURCES := workflow/lib workflow/scripts tests
-RULES := Snakefile workflow/rules
+SOURCES := workflow/lib workflow/scripts tests docs
+RULES := Snakefile workflow/Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate cluster cluster-status estimate report env test \
-	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers benchmark-peers \
-	clean help
+.PHONY: all study show audit-example gate cluster cluster-status estimate report env test test-quick \
+	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers \
+	benchmark-peers test-wheel docs clean help
 .DEFAULT_GOAL := all
 
-all: study show report ## Run the default study, print its table, build its report
+all: study report ## Run the default study, print its table, build its report
 
-study: $(VENV)/.ready ## Run the studies that config/config.yaml names
+study: $(VENV)/.ready ## Run a study and print its table (CONFIG=config/mnist.yaml)
 	@$(RUN) $(if $(CONFIG),--configfile $(CONFIG))
 
 show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
@@ -27,8 +29,6 @@ show: $(VENV)/.ready ## Print a study's table (STUDY=quickstart)
 
 audit-example: $(VENV)/.ready ## Bring models from outside: a trained one, exported and attacked in every form
 	@$(RUN) --configfile config/external.yaml
-	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.reporting.terminal results/studies/external \
-		results/studies/external_black_box
 
 gate: $(VENV)/.ready ## Fail, with a list, unless all models reach what `requirements` asks of them
 	@$(RUN) gates $(if $(CONFIG),--configfile $(CONFIG))
@@ -44,8 +44,9 @@ estimate: $(VENV)/.ready ## Say what a study will cost before it runs (CONFIG=..
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.study.cost.estimate $(if $(CONFIG),--config $(CONFIG)) \
 		--slots $(if $(SLOTS),$(SLOTS),$(if $(filter all,$(CORES)),$(shell nproc),$(CORES)))
 
-report: $(VENV)/.ready ## Build results/report.html from what has been run
+report: $(VENV)/.ready ## Build results/report.html from what has been run (CONFIG=...)
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
+	@echo "report   results/report.html"
 
 env: $(VENV)/.ready ## Create .venv from the pinned lock
 
@@ -64,8 +65,11 @@ $(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt envs/requirements-c
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt
 	@touch $@
 
-test: $(VENV)/.ready-dev ## Run all tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+test: $(VENV)/.ready-dev ## Run all tests (WORKERS=auto: one for every core)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL)
+
+test-quick: $(VENV)/.ready-dev ## Run the tests that neither start Snakemake nor take long
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL) -m "not workflow and not slow"
 
 fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, compare all results (KILLS=30)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=.:workflow/lib:workflow/scripts \
@@ -112,6 +116,9 @@ test-peers: $(PEERS)/.ready ## Hold attacks against other libraries' on a small 
 
 benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against other libraries'
 	@PYTHONPATH=workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.peers $(OPTIONS)
+
+docs: $(VENV)/.ready ## Write the pages that are made from the schema
+	@$(BIN)/python docs/build_settings.py
 
 clean: ## Remove results, logs and Snakemake's records (not .venv)
 	rm -rf results/data results/runs results/weights results/checks results/studies results/report.html logs benchmarks \

@@ -55,12 +55,12 @@ def _run(case, model, images, labels, seed=0, **extra):
 @pytest.mark.parametrize("early_stop", [True, False])
 def test_examples_keep_the_threat_model(name, early_stop, model, data):
     case = CASES[name]
-    attempt = _run(case, model, *data, early_stop=early_stop)
+    result = _run(case, model, *data, early_stop=early_stop)
     norm, eps = case.get("norm", "noise"), case.get("eps", 0)
-    assert attempt.images.dtype == torch.float32
-    assert threat_models.admissible(attempt.images, data[0], norm, eps).all()
+    assert result.images.dtype == torch.float32
+    assert threat_models.admissible(result.images, data[0], norm, eps).all()
     drawn_only = name == "noise" and not early_stop
-    assert drawn_only or (attempt.forwards > 0).all()
+    assert drawn_only or (result.forwards > 0).all()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -95,8 +95,8 @@ def test_worst_case_of_a_linear_model_is_found(norm, data):
     labels = (margins > 0).long()
     case = {"kind": "pgd", "norm": norm, "eps": eps, "steps": 20, "step": eps / 4}
     case["random_start"] = norm == "linf"  # on a sphere a start off the gradient decays slowly
-    attempt = _run(case, model, images, labels)
-    success = model(attempt.images).argmax(1) != labels
+    result = _run(case, model, images, labels)
+    success = model(result.images).argmax(1) != labels
     clear = (margins.abs() - drop).abs() > 1e-3 * drop
     farthest = eps if norm == "linf" else (eps * weights.abs().max() / weights.norm()).item()
     assert farthest < 0.2  # no pixel meets the end of the range
@@ -115,10 +115,8 @@ def test_one_full_pgd_step_is_fgsm(model, data):
 def test_more_restarts_never_raise_accuracy(model, data):
     active = []
     for restarts in (1, 2, 5):
-        attempt = _run({**CASES["pgd-linf"], "restarts": restarts}, model, *data)
-        active.append(
-            set((model(attempt.images).argmax(1) == data[1]).nonzero().flatten().tolist())
-        )
+        result = _run({**CASES["pgd-linf"], "restarts": restarts}, model, *data)
+        active.append(set((model(result.images).argmax(1) == data[1]).nonzero().flatten().tolist()))
     assert active[0] >= active[1] >= active[2]
 
 

@@ -38,17 +38,17 @@ NORMS = {
 SHAPES = st.sampled_from([(1, 2, 2), (3, 5, 4), (1, 1, 2), (2, 3, 7)])
 
 
-def _model(features: int, classes: int):
+def _model(features: int, classes: int, dtype):
     stream = torch.Generator().manual_seed(features * classes)
-    first = torch.randn(features, 12, generator=stream)
-    last = torch.randn(12, classes, generator=stream)
-    return lambda images: torch.relu(images.flatten(1) @ first) @ last
+    first = torch.randn(features, 12, generator=stream).to(dtype)
+    last = torch.randn(12, classes, generator=stream).to(dtype)
+    return lambda images: (torch.relu(images.flatten(1).to(dtype) @ first) @ last).float()
 
 
-def _case(shape, count: int, classes: int, seed: int):
+def _case(shape, count: int, classes: int, seed: int, dtype=torch.float32):
     images = torch.rand((count, *shape), generator=torch.Generator().manual_seed(seed))
     images[0].round_()  # pixels at the ends of the range too
-    model = _model(images[0].numel(), classes)
+    model = _model(images[0].numel(), classes, dtype)
     return model, images, model(images).argmax(1)
 
 
@@ -71,12 +71,12 @@ def test_examples_of_fixed_eps_are_admissible(kind, shape, count, classes, eps, 
     kept, truth = images.clone(), labels.clone()
     batched, streams = BatchedModel(model, 4, "bfloat16" if low else "float32"), _streams(count)
     for norm in NORMS.get(kind, ("linf", "l2")):
-        attempt = _attack(kind, norm, eps=eps)(batched, images, labels, streams=streams)
-        _owed(attempt, images)
-        assert admissible(attempt.images, images, norm, eps).all()
-        assert eps > 0 or torch.equal(attempt.images, images)
-        success = batched(attempt.images).argmax(1) != labels
-        assert torch.equal(success, attempt.success_query > 0)
+        result = _attack(kind, norm, eps=eps)(batched, images, labels, streams=streams)
+        _owed(result, images)
+        assert admissible(result.images, images, norm, eps).all()
+        assert eps > 0 or torch.equal(result.images, images)
+        success = batched(result.images).argmax(1) != labels
+        assert torch.equal(success, result.success_query > 0)
     assert torch.equal(images, kept) and torch.equal(labels, truth)
 
 
@@ -89,28 +89,33 @@ def test_examples_of_fixed_eps_are_admissible(kind, shape, count, classes, eps, 
 )
 @pytest.mark.parametrize("kind", MINIMAL)
 def test_nearest_examples_are_images_and_misclassified(kind, shape, count, classes, seed):
-    model, images, labels = _case(shape, count, classes, seed)
+    """Such examples lie on a boundary, where logits tie but for their last bits.
+
+    In float32 these bits depend on how many images share a batch; what float64 gives, rounded,
+    does not.
+    """
+    model, images, labels = _case(shape, count, classes, seed, torch.float64)
     for norm in NORMS.get(kind, ("linf", "l2")):
-        attempt = _attack(kind, norm)(
+        result = _attack(kind, norm)(
             BatchedModel(model, 4), images, labels, streams=_streams(count)
         )
-        _owed(attempt, images)
-        success = attempt.success_query > 0
-        assert torch.equal(model(attempt.images).argmax(1) != labels, success)
-        assert (distance(attempt.images, images, norm)[~success] == 0).all()
+        _owed(result, images)
+        success = result.success_query > 0
+        assert torch.equal(model(result.images).argmax(1) != labels, success)
+        assert (distance(result.images, images, norm)[~success] == 0).all()
 
 
 def _streams(count: int) -> Streams:
     return Streams.of_images(0, range(count), "all")
 
 
-def _owed(attempt, images) -> None:
-    assert attempt.images.dtype == torch.float32 and attempt.images.shape == images.shape
-    assert attempt.images.isfinite().all()
-    assert attempt.images.min() >= 0 and attempt.images.max() <= 1
-    for count in (attempt.forwards, attempt.backwards, attempt.success_query):
+def _owed(result, images) -> None:
+    assert result.images.dtype == torch.float32 and result.images.shape == images.shape
+    assert result.images.isfinite().all()
+    assert result.images.min() >= 0 and result.images.max() <= 1
+    for count in (result.forwards, result.backwards, result.success_query):
         assert count.dtype == torch.int64 and (count >= 0).all()
-    assert (attempt.success_query <= attempt.forwards).all()
+    assert (result.success_query <= result.forwards).all()
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from gauntlet.attacks.base.square_patches import _bumps
 from gauntlet.attacks.hopskipjump import hopskipjump
 from gauntlet.attacks.spsa import spsa
-from gauntlet.attacks.square import _bumps, _share, square
+from gauntlet.attacks.square import _share, square
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import ORDERS, admissible, distance
 
@@ -76,15 +77,15 @@ def test_examples_and_counts(name):
     net, images, labels = _net()
     attack, settings = RUNS[name]
     before, model = images.clone(), Counted(net)
-    attempt = attack(model, images, labels, streams=_streams(), **settings)
-    success = attempt.success_query > 0
-    assert attempt.images.dtype == torch.float32 and torch.equal(images, before)
-    assert admissible(attempt.images, images, settings["norm"], settings.get("eps", 99)).all()
-    assert torch.equal(net(attempt.images).argmax(1) != labels, success)
+    result = attack(model, images, labels, streams=_streams(), **settings)
+    success = result.success_query > 0
+    assert result.images.dtype == torch.float32 and torch.equal(images, before)
+    assert admissible(result.images, images, settings["norm"], settings.get("eps", 99)).all()
+    assert torch.equal(net(result.images).argmax(1) != labels, success)
     assert success.any(), "the attack finds nothing: the test tests nothing"
-    assert (attempt.forwards > 0).all() and not attempt.backwards.any()
-    assert (attempt.success_query <= attempt.forwards).all()
-    total = int(attempt.forwards.sum())
+    assert (result.forwards > 0).all() and not result.backwards.any()
+    assert (result.success_query <= result.forwards).all()
+    total = int(result.forwards.sum())
     assert total <= model.seen <= total + 7 * model.calls
 
 
@@ -118,8 +119,8 @@ def test_nothing_falls_below_the_exact_distance(attack, norm, classes):
     model, images, labels, exact = _linear((1, 6, 6), classes)
     eps = float(exact[norm].median()) * 0.999
     settings = {"queries": 400} if attack is square else {"steps": 15, "samples": 32}
-    attempt = attack(model, images, labels, streams=_streams(), norm=norm, eps=eps, **settings)
-    success = attempt.success_query > 0
+    result = attack(model, images, labels, streams=_streams(), norm=norm, eps=eps, **settings)
+    success = result.success_query > 0
     assert success.any() and not (success & (exact[norm] > eps)).any()
 
 
@@ -137,10 +138,10 @@ def test_all_fall_clearly_above_the_exact_distance(name, classes):
     attack, norm, factor, settings = CLEARLY[name]
     model, images, labels, exact = _linear((1, 6, 6), classes)
     eps = float(exact[norm].median()) * factor
-    attempt = attack(model, images, labels, streams=_streams(), norm=norm, eps=eps, **settings)
+    result = attack(model, images, labels, streams=_streams(), norm=norm, eps=eps, **settings)
     due = exact[norm] * factor <= eps
     assert due.sum() >= COUNT // 2
-    assert (attempt.success_query > 0)[due].all()
+    assert (result.success_query > 0)[due].all()
 
 
 @pytest.mark.parametrize("norm", DUAL)
@@ -148,9 +149,9 @@ def test_all_fall_clearly_above_the_exact_distance(name, classes):
 def test_hopskipjump_comes_near_the_exact_distance(norm, shape):
     model, images, labels, exact = _linear(shape, 2)
     settings = {"norm": norm, "steps": 15, "init_evals": 100}
-    attempt = hopskipjump(model, images, labels, streams=_streams(), **settings)
-    ratio = distance(attempt.images, images, norm) / exact[norm]
-    assert (attempt.success_query > 0).all()
+    result = hopskipjump(model, images, labels, streams=_streams(), **settings)
+    ratio = distance(result.images, images, norm) / exact[norm]
+    assert (result.success_query > 0).all()
     assert ratio.min() > 1 - 1e-3 and ratio.max() < 1.1
 
 
@@ -192,12 +193,12 @@ def test_hopskipjump_counts_its_queries():
         return torch.stack([-over, over], 1)
 
     labels = torch.zeros(COUNT, dtype=torch.int64)
-    attempt = hopskipjump(
+    result = hopskipjump(
         model, images, labels, streams=_streams(), norm="l2", steps=4, init_evals=10, max_evals=15
     )
     search, votes = 10, 10 + 14 + 15 + 15
     least = 1 + 1 + search + votes + 4 * (1 + search)
-    assert (attempt.forwards >= least).all() and (attempt.forwards <= least + 4 * 24).all()
+    assert (result.forwards >= least).all() and (result.forwards <= least + 4 * 24).all()
 
 
 def test_hopskipjump_without_a_start_gives_back_the_image():
@@ -207,9 +208,9 @@ def test_hopskipjump_without_a_start_gives_back_the_image():
     def deaf(batch):
         return torch.tensor([1.0, 0.0]).repeat(len(batch), 1)
 
-    attempt = hopskipjump(deaf, images, labels, streams=_streams(3), norm="l2", tries=7)
-    assert torch.equal(attempt.images, images) and not attempt.success_query.any()
-    assert attempt.forwards.tolist() == [8, 8, 8]
+    result = hopskipjump(deaf, images, labels, streams=_streams(3), norm="l2", tries=7)
+    assert torch.equal(result.images, images) and not result.success_query.any()
+    assert result.forwards.tolist() == [8, 8, 8]
 
 
 @pytest.mark.parametrize("attack", [square, spsa, hopskipjump])
@@ -219,9 +220,9 @@ def test_what_is_misclassified_already_costs_one_query(attack):
     wrong[:4] = (wrong[:4] + 1) % 5
     extra = {} if attack is hopskipjump else {"eps": 0.0}
     brief = {square: {"queries": 20}, spsa: {"steps": 2, "samples": 4}, hopskipjump: {"steps": 1}}
-    attempt = attack(net, images, wrong, streams=_streams(), norm="l2", **extra, **brief[attack])
-    assert (attempt.forwards[:4] == 1).all() and (attempt.success_query[:4] == 1).all()
-    assert torch.equal(attempt.images[:4], images[:4]) and (attempt.forwards[4:] > 1).all()
+    result = attack(net, images, wrong, streams=_streams(), norm="l2", **extra, **brief[attack])
+    assert (result.forwards[:4] == 1).all() and (result.success_query[:4] == 1).all()
+    assert torch.equal(result.images[:4], images[:4]) and (result.forwards[4:] > 1).all()
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith("hop")])
@@ -229,11 +230,11 @@ def test_the_fallen_are_left_alone(name):
     """An image's queries end with the call that felled it."""
     net, images, labels = _net()
     attack, settings = RUNS[name]
-    attempt = attack(net, images, labels, streams=_streams(), **settings)
-    success = attempt.success_query > 0
-    assert (attempt.forwards == attempt.success_query)[success].all()
+    result = attack(net, images, labels, streams=_streams(), **settings)
+    success = result.success_query > 0
+    assert (result.forwards == result.success_query)[success].all()
     if (~success).any():
-        assert attempt.forwards[success].float().mean() < attempt.forwards[~success].float().mean()
+        assert result.forwards[success].float().mean() < result.forwards[~success].float().mean()
 
 
 def test_square_spends_no_pass_on_what_changes_nothing():
@@ -245,8 +246,8 @@ def test_square_spends_no_pass_on_what_changes_nothing():
 
     labels = torch.zeros(COUNT, dtype=torch.int64)
     settings = {"norm": "linf", "eps": 0.1, "queries": 400, "p_init": 0.01}
-    attempt = square(deaf, images, labels, streams=_streams(), **settings)
-    assert ((attempt.forwards > 150) & (attempt.forwards < 250)).all()
+    result = square(deaf, images, labels, streams=_streams(), **settings)
+    assert ((result.forwards > 150) & (result.forwards < 250)).all()
     flat = square(deaf, images, labels, streams=_streams(), **{**settings, "eps": 0.0})
     assert (flat.forwards == 1).all() and torch.equal(flat.images, images)
 
@@ -261,10 +262,10 @@ def test_square_keeps_the_highest_margin_of_the_survivors(norm):
         shown.append(model(batch).clone())
         return model(batch)
 
-    attempt = square(watched, images, labels, streams=_streams(), norm=norm, eps=eps, queries=50)
-    assert not attempt.success_query.any()
+    result = square(watched, images, labels, streams=_streams(), norm=norm, eps=eps, queries=50)
+    assert not result.success_query.any()
     sign = 1 - 2 * labels.float()
-    kept = (model(attempt.images) @ torch.tensor([-1.0, 1.0])) * sign
+    kept = (model(result.images) @ torch.tensor([-1.0, 1.0])) * sign
     first = (shown[0] @ torch.tensor([-1.0, 1.0])) * sign
     assert (kept >= first).all() and (kept > first + 0.1 * eps).all()
 
@@ -288,9 +289,9 @@ def test_any_shape_and_one_image(attack, norm, shape):
     extra = {} if attack is hopskipjump else {"eps": 0.02}
     brief = {square: {"queries": 30}, spsa: {"steps": 2, "samples": 4}, hopskipjump: {"steps": 2}}
     settings = {"norm": norm, **extra, **brief[attack]}
-    attempt = attack(model, images[:1], labels[:1], streams=_streams(1), **settings)
-    assert attempt.images.shape == (1, *shape)
-    assert admissible(attempt.images, images[:1], norm, extra.get("eps", 99)).all()
+    result = attack(model, images[:1], labels[:1], streams=_streams(1), **settings)
+    assert result.images.shape == (1, *shape)
+    assert admissible(result.images, images[:1], norm, extra.get("eps", 99)).all()
 
 
 BAD = [

@@ -57,12 +57,12 @@ def net():
 @pytest.mark.parametrize("norm", DUAL)
 def test_minimal_distance_of_a_linear_model_is_found(norm, classes):
     model, images, labels, exact = _linear(classes)
-    attempt = _run(model, images, labels, norm=norm, candidates=classes)
-    ratio = distance(attempt.images, images, norm) / exact(norm)
+    result = _run(model, images, labels, norm=norm, candidates=classes)
+    ratio = distance(result.images, images, norm) / exact(norm)
     clear = exact(norm) > 3e-4  # nearer than that, rounding of the logits decides
-    assert int(clear.sum()) >= COUNT / 2 and (model(attempt.images).argmax(1) != labels).all()
+    assert int(clear.sum()) >= COUNT / 2 and (model(result.images).argmax(1) != labels).all()
     assert ratio[clear].min() > 1 - 2e-3 and ratio[clear].max() < 1.02
-    assert (attempt.images - images).abs().max() < 0.4  # no pixel met the end of the range
+    assert (result.images - images).abs().max() < 0.4  # no pixel met the end of the range
 
 
 @pytest.mark.parametrize("norm", DUAL)
@@ -71,17 +71,17 @@ def test_classes_beyond_the_candidates_are_not_considered(norm):
     few, all_ = (_run(model, images, labels, norm=norm, candidates=c) for c in (1, 29))
     nearer = exact(norm, 1) > exact(norm) * 1.05
     assert int(nearer.sum()) > 0
-    far, near = (distance(attempt.images, images, norm) for attempt in (few, all_))
+    far, near = (distance(result.images, images, norm) for result in (few, all_))
     assert (near < far)[nearer].all()
     assert (all_.backwards == 29).all() and (few.backwards <= 3).all()
 
 
 def test_one_row_of_two_pixels():
     model, images, labels, exact = _linear(2, (1, 1, 2))
-    attempt = _run(model, images, labels, norm="l2", candidates=1)
+    result = _run(model, images, labels, norm="l2", candidates=1)
     near = (exact("l2") < 0.3) & (exact("l2") > 1e-3)
     assert int(near.sum()) > 5
-    ratio = distance(attempt.images, images, "l2") / exact("l2")
+    ratio = distance(result.images, images, "l2") / exact("l2")
     assert ratio[near].max() < 1.02
 
 
@@ -89,15 +89,15 @@ def test_one_row_of_two_pixels():
 def test_examples_of_a_network_are_tight(norm, net):
     """What is found is misclassified and in [0, 1], and a little nearer it is no more."""
     model, images, labels = net
-    attempt = _run(*net, norm=norm)
-    assert (model(attempt.images).argmax(1) != labels).all()
-    assert admissible(attempt.images, images, norm, 10.0).all()
-    offset = attempt.images - images
-    size = distance(attempt.images, images, norm).float().view(-1, 1, 1, 1) * 0.998
+    result = _run(*net, norm=norm)
+    assert (model(result.images).argmax(1) != labels).all()
+    assert admissible(result.images, images, norm, 10.0).all()
+    offset = result.images - images
+    size = distance(result.images, images, norm).float().view(-1, 1, 1, 1) * 0.998
     closer = offset.clamp(-size, size) if norm == "linf" else offset * 0.998
     assert (model((images + closer).clamp(0, 1)).argmax(1) == labels).all()
-    assert (attempt.success_query > 0).all() and (attempt.success_query <= attempt.forwards).all()
-    assert (attempt.backwards % 3 == 0).all() and (attempt.backwards > 0).all()
+    assert (result.success_query > 0).all() and (result.success_query <= result.forwards).all()
+    assert (result.backwards % 3 == 0).all() and (result.backwards > 0).all()
 
 
 @pytest.mark.parametrize("norm", DUAL)
@@ -115,8 +115,8 @@ def test_pixels_at_the_end_of_the_range_are_left_out():
         [torch.zeros(len(points)), (points.flatten(1) * weights).sum(1) - 11.0], 1
     )
     images = torch.tensor([1.0, 0.2, 0.2, 0.2]).view(1, 1, 2, 2)
-    attempt = _run(model, images, torch.tensor([0]), norm="l2", steps=2)
-    assert distance(attempt.images, images, "l2").item() == pytest.approx(0.4 / 3**0.5, rel=2e-3)
+    result = _run(model, images, torch.tensor([0]), norm="l2", steps=2)
+    assert distance(result.images, images, "l2").item() == pytest.approx(0.4 / 3**0.5, rel=2e-3)
 
 
 @pytest.mark.parametrize("overshoot", (0.0, 0.02, 0.2))
@@ -132,9 +132,9 @@ def test_steps_are_newtons_on_a_curve(overshoot):
     while (place := 0.2 + (1 + overshoot) * total) <= 0.5:
         total += ((1 - place) ** 3 - 0.125) / (3 * (1 - place) ** 2) + 1e-4
         steps += 1
-    attempt = _run(model, images, labels, norm="l2", overshoot=overshoot)
-    assert int(attempt.backwards) == steps >= 2
-    assert 0.5 < attempt.images.item() < 0.5 + 1e-3
+    result = _run(model, images, labels, norm="l2", overshoot=overshoot)
+    assert int(result.backwards) == steps >= 2
+    assert 0.5 < result.images.item() < 0.5 + 1e-3
 
 
 @pytest.mark.parametrize("batch", (1, 7, 128))
@@ -161,10 +161,10 @@ def test_images_out_of_reach_and_wrong_ones(net):
     _, images, _ = net
     labels = torch.tensor([0, 1] * 8)
     constant = lambda points: points.flatten(1)[:, :1] * 0 + torch.tensor([1.0, 0.0])  # noqa: E731
-    attempt = _run(constant, images, labels, norm="l2", steps=4)
-    assert torch.equal(attempt.images, images)
-    assert torch.equal(attempt.success_query, labels)  # the clean look finds the wrong ones
-    assert torch.equal(attempt.backwards, (1 - labels) * 4)
+    result = _run(constant, images, labels, norm="l2", steps=4)
+    assert torch.equal(result.images, images)
+    assert torch.equal(result.success_query, labels)  # the clean look finds the wrong ones
+    assert torch.equal(result.backwards, (1 - labels) * 4)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from gauntlet.attacks.base.hyperplane import move_onto
 from gauntlet.attacks.deepfool import deepfool
-from gauntlet.attacks.fab_t import _onto, fab_t
+from gauntlet.attacks.fab_t import fab_t
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import admissible, distance
@@ -94,7 +95,7 @@ def test_projection_is_exact(norm, spread, scale):
     lack = most * torch.linspace(1e-4, 0.98, 200)
     lack[::2] *= -1
     normal[::2] *= -1
-    move = _onto(points, normal, lack, norm)
+    move = move_onto(points, normal, lack, norm)
     order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
     length = torch.linalg.vector_norm(move.double(), order, dim=1)
     assert ((points + move >= -1e-6) & (points + move <= 1 + 1e-6)).all()
@@ -105,10 +106,10 @@ def test_projection_is_exact(norm, spread, scale):
 @pytest.mark.parametrize("norm", NORMS)
 def test_projection_goes_as_far_as_it_can(norm):
     points, normal = _images(0.5, 8).flatten(1), _draw(8, PIXELS)
-    move = _onto(points, normal, torch.full((8,), 1e3), norm)
+    move = move_onto(points, normal, torch.full((8,), 1e3), norm)
     assert torch.allclose(points + move, (normal > 0).float(), atol=1e-6)
     for slope, lack in ((torch.zeros_like(normal), 1.0), (normal, 0.0)):
-        assert (_onto(points, slope, torch.full((8,), lack), norm) == 0).all()
+        assert (move_onto(points, slope, torch.full((8,), lack), norm) == 0).all()
 
 
 @pytest.mark.parametrize("classes", (2, 5))
@@ -119,12 +120,12 @@ def test_minimal_distance_of_a_linear_model_is_found(norm, spread, classes):
     images = _images(spread)
     labels = model(images).argmax(1)
     exact = nearest(images, labels, weights, bias, norm)
-    attempt = _run(model, images, labels, norm=norm, steps=30, targets=classes - 1)
-    ratio = distance(attempt.images, images, norm) / exact
+    result = _run(model, images, labels, norm=norm, steps=30, targets=classes - 1)
+    ratio = distance(result.images, images, norm) / exact
     clear = exact > 1e-3  # nearer than that, rounding of the logits decides
-    assert int(clear.sum()) > COUNT / 2 and (model(attempt.images).argmax(1) != labels).all()
+    assert int(clear.sum()) > COUNT / 2 and (model(result.images).argmax(1) != labels).all()
     assert ratio[clear].min() > 1 - 1e-3 and ratio[clear].max() < 1.01
-    assert admissible(attempt.images, images, norm, float(exact.max() * 1.01)).all()
+    assert admissible(result.images, images, norm, float(exact.max() * 1.01)).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -162,15 +163,15 @@ def test_near_enough_is_done_and_costs_less(norm):
 
 @pytest.mark.parametrize("eps", (0, 0.0, 10.0))
 def test_extreme_eps(eps, net):
-    attempt = _run(*net, norm="l2", eps=eps, steps=3, restarts=2)
-    assert admissible(attempt.images, net[1], "l2", 10.0).all()
-    assert (attempt.backwards > 0).all()
+    result = _run(*net, norm="l2", eps=eps, steps=3, restarts=2)
+    assert admissible(result.images, net[1], "l2", 10.0).all()
+    assert (result.backwards > 0).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_restarts_never_go_further_and_start_elsewhere(norm, net):
     one, three = (_run(*net, norm=norm, steps=40, restarts=r) for r in (1, 3))
-    near, nearer = (distance(attempt.images, net[1], norm) for attempt in (one, three))
+    near, nearer = (distance(result.images, net[1], norm) for result in (one, three))
     assert (nearer <= near).all() and (nearer < near).any()
     assert (three.backwards == 3 * one.backwards).all()
     again, other = (_run(*net, norm=norm, steps=40, restarts=3, seed=s) for s in (0, 1))
@@ -206,18 +207,18 @@ def test_images_out_of_reach_and_wrong_ones(net):
     _, images, _ = net
     labels = torch.tensor([0, 1] * 8)
     constant = lambda points: points.flatten(1)[:, :1] * 0 + torch.tensor([1.0, 0.0])  # noqa: E731
-    attempt = _run(constant, images, labels, norm="linf", steps=4, restarts=2)
-    assert torch.equal(attempt.images, images)
-    assert torch.equal(attempt.success_query, labels)  # the clean look finds the wrong ones
-    assert torch.equal(attempt.backwards, (1 - labels) * 8)
+    result = _run(constant, images, labels, norm="linf", steps=4, restarts=2)
+    assert torch.equal(result.images, images)
+    assert torch.equal(result.success_query, labels)  # the clean look finds the wrong ones
+    assert torch.equal(result.backwards, (1 - labels) * 8)
 
 
 def test_low_precision_finds_what_float32_confirms(net):
     model, images, labels = net
-    attempt = _run(BatchedModel(model, 32, "bfloat16"), images, labels, norm="l2", steps=10)
+    result = _run(BatchedModel(model, 32, "bfloat16"), images, labels, norm="l2", steps=10)
     full = _run(model, images, labels, norm="l2", steps=10)
-    assert (model(attempt.images).argmax(1) != labels).all()
-    ratio = distance(attempt.images, images, "l2") / distance(full.images, images, "l2")
+    assert (model(result.images).argmax(1) != labels).all()
+    ratio = distance(result.images, images, "l2") / distance(full.images, images, "l2")
     assert ratio.median() < 1.05
 
 

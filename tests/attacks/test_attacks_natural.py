@@ -103,17 +103,19 @@ def test_corruptions_say_which_one_felled_an_image():
     images = torch.full((4, 1, 8, 8), 0.45)
     labels = _corner(images).argmax(1)
     names = ["contrast", "brightness", "fog"]
-    attempt = corruptions(_corner, images, labels, streams=_streams(4), names=names, severity=2)
-    assert attempt.members == tuple(names)
-    assert attempt.success_by.tolist() == [1] * 4  # flat: contrast changes nothing
-    assert attempt.success_query.tolist() == [2] * 4 and attempt.forwards.tolist() == [2] * 4
-    assert (_corner(attempt.images).argmax(1) != labels).all()
+    result = corruptions(_corner, images, labels, streams=_streams(4), names=names, severity=2)
+    assert result.members == tuple(names)
+    assert result.success_by.tolist() == [1] * 4  # flat: contrast changes nothing
+    assert result.success_query.tolist() == [2] * 4 and result.forwards.tolist() == [2] * 4
+    assert (_corner(result.images).argmax(1) != labels).all()
 
 
 @pytest.mark.parametrize("change", [{"names": ["rain"]}, {"severity": 6}, {"severity": 0}])
 def test_bad_corruptions_are_named(change):
     with pytest.raises(ValueError, match="allowed are gaussian_noise.*severities 1 to 5"):
-        corruptions(_corner, _images((1, 8, 8)), torch.zeros(6), streams=_streams(), **change)
+        corruptions(
+            _corner, _images((1, 8, 8)), torch.zeros(6).long(), streams=_streams(), **change
+        )
 
 
 def test_no_turn_and_no_shift_is_the_image():
@@ -146,11 +148,11 @@ def test_spatial_keeps_the_point_of_highest_loss_of_an_image_that_stands():
         loss = examples.mean((1, 2, 3))
         return torch.stack([2 + loss, 0 * loss], 1)
 
-    attempt = spatial(model, images, labels, streams=_streams(3), grid=(5, 3, 3))
+    result = spatial(model, images, labels, streams=_streams(3), grid=(5, 3, 3))
     poses = _poses(30.0, 0.1, (5, 3, 3))
     means = torch.stack([_moved(images, pose.expand(3, -1)).mean((1, 2, 3)) for pose in poses])
-    assert torch.allclose(attempt.images.mean((1, 2, 3)), means.amin(0), atol=1e-6)
-    assert (attempt.success_query == 0).all() and attempt.forwards.tolist() == [len(poses)] * 3
+    assert torch.allclose(result.images.mean((1, 2, 3)), means.amin(0), atol=1e-6)
+    assert (result.success_query == 0).all() and result.forwards.tolist() == [len(poses)] * 3
 
 
 @pytest.mark.parametrize("attack", [corruptions, spatial])
@@ -185,9 +187,9 @@ def test_a_half_turn_is_exact_and_a_shift_moves_pixels():
 def test_spatial_fells_a_model_that_looks_at_one_pixel():
     images = torch.zeros(5, 1, 8, 8)
     images[:, :, 3, 3] = 1.0
-    attempt = spatial(_corner, images, torch.ones(5).long(), streams=_streams(5))
-    assert (attempt.success_query > 0).all() and (_corner(attempt.images).argmax(1) == 0).all()
-    assert attempt.images.min() >= 0 and attempt.images.max() <= 1
+    result = spatial(_corner, images, torch.ones(5).long(), streams=_streams(5))
+    assert (result.success_query > 0).all() and (_corner(result.images).argmax(1) == 0).all()
+    assert result.images.min() >= 0 and result.images.max() <= 1
 
 
 @pytest.mark.parametrize("change", [{"rotation": -1.0}, {"shift": 1.0}, {"grid": (0, 1, 1)}])

@@ -18,7 +18,7 @@ import torch
 from tabulate import tabulate
 
 from tests.helpers import peers
-from gauntlet.core import device, tensor_io, threat_models
+from gauntlet.core import device, records, tensor_io, threat_models
 from gauntlet.stages import inputs
 from gauntlet.core.batched_model import BatchedModel
 from tests.helpers.places import ROOT
@@ -139,7 +139,7 @@ def _write(path: Path, rows: list[dict]) -> None:
     known = json.loads(path.read_text()) if path.exists() else {"rows": []}
     machine = device.describe() | {"python": platform.python_version(), "threads": 1}
     every = known["rows"] + rows
-    tensor_io.write_json(path, {"machine": machine, "rows": every})
+    records.write_json(path, {"machine": machine, "rows": every})
     columns = ("suite", "dataset", "defense", *COLUMNS)
     blank = ("", None)
     cells = [["" if row.get(n) in blank else str(row[n]) for n in columns] for row in every]

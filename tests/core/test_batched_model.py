@@ -61,7 +61,9 @@ def test_low_precision_lies_are_judged_again():
 
     images, labels = torch.full((5, 1, 2, 2), 0.5), torch.zeros(5, dtype=torch.int64)
     state = AttackState(BatchedModel(model, 8, "bfloat16"), images, labels)
-    _, _, missed = state.climb(torch.arange(5), images, lambda s, places: margin(s, labels[places]))
+    _, _, missed = state.gradient(
+        torch.arange(5), images, lambda s, places: margin(s, labels[places])
+    )
     assert not missed.any() and not state.success.any() and state.forwards.tolist() == [2] * 5
 
 
@@ -86,7 +88,7 @@ def test_overflow_in_a_lower_precision_is_asked_again_in_float32():
 
     images = torch.full((8, 1, 2, 2), 0.5)
     batched = BatchedModel(model, 8, "float16")
-    assert batched.scan(images).isfinite().all()
+    assert batched.fast_logits(images).isfinite().all()
     assert batched.gradient(images, lambda logits, rows: logits.sum(1))[0].isfinite().all()
 
 
@@ -100,8 +102,10 @@ def test_a_random_models_gradient_is_averaged():
     images, labels = torch.rand(64, 1, 2, 2), torch.ones(64, dtype=torch.int64)
     spread = []
     for samples in (1, 64):
-        state = AttackState(as_batched(model).averaging(samples), images, labels)
-        gradient, _, _ = state.climb(torch.arange(64), images, lambda logits, places: logits[:, 0])
+        state = AttackState(as_batched(model).averaged_over(samples), images, labels)
+        gradient, _, _ = state.gradient(
+            torch.arange(64), images, lambda logits, places: logits[:, 0]
+        )
         spread.append(gradient.std().item())
         assert state.forwards.tolist() == state.backwards.tolist() == [samples] * 64
     assert spread[1] < 0.3 * spread[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gauntlet.core import tensor_io
+from gauntlet.core import records, tensor_io
 from gauntlet.core.errors import GauntletError
 
 STATE = {"a.weight": torch.arange(12.0).view(3, 4), "n": torch.tensor(7)}
@@ -106,13 +106,13 @@ def test_a_damaged_record_is_named(text, tmp_path):
     path = tmp_path / "meta.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(GauntletError, match="meta.json"):
-        tensor_io.read_json(path)
+        records.read_json(path)
 
 
 def test_records_and_rows(tmp_path):
     for number, record in enumerate(({"b": 1, "a": "é"}, {"a": "é", "b": 1})):
-        tensor_io.write_json(tmp_path / f"{number}.json", record)
+        records.write_json(tmp_path / f"{number}.json", record)
     assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
-    assert tensor_io.read_json(tmp_path / "0.json") == {"a": "é", "b": 1}
-    tensor_io.write_rows(tmp_path / "t.csv", ["y", "x"], [{"x": 0.1, "y": 1}, {"y": 2}])
+    assert records.read_json(tmp_path / "0.json") == {"a": "é", "b": 1}
+    records.write_rows(tmp_path / "t.csv", ["y", "x"], [{"x": 0.1, "y": 1}, {"y": 2}])
     assert (tmp_path / "t.csv").read_bytes() == b"y,x\n1,0.1\n2,\n"

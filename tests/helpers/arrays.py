@@ -13,12 +13,14 @@ from gauntlet.runtime import store
 @contextmanager
 def own_process(monkeypatch, folder):
     """Let jobs set up this process, in a folder of theirs, without a store; put all back then."""
-    log, handler = logging.getLogger("gauntlet"), signal.getsignal(signal.SIGTERM)
+    log = logging.getLogger("gauntlet")
     before = log.handlers[:], log.level, log.propagate
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     monkeypatch.setenv(store.PLACE, "off")
     monkeypatch.chdir(folder)
     yield
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     log.handlers[:], log.level, log.propagate = before
 
 

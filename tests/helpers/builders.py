@@ -164,9 +164,10 @@ class Study:
         """Evaluate all runs and collect them; give robustness.csv."""
         from collect_results import collect_results
 
-        tables = [str(self.evaluate(run, **options)[0]) for run in self.runs()]
+        self.records = [str(self.evaluate(run, **options)[1]) for run in self.runs()]
         path = self.root / "robustness.csv"
-        collect_results(tables, str(path), spec=self.spec)
+        self.rows = path.with_suffix(".json")
+        collect_results(self.records, str(path), str(self.rows), spec=self.spec)
         return path
 
     def images(self, dataset: str = "digits", shape=(1, 8, 8)) -> tuple[Path, Path]:

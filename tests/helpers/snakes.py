@@ -1,5 +1,7 @@
 """Starting Snakemake on a small study, in a folder of its own."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -8,9 +10,11 @@ import sys
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
 from tests.helpers.places import ROOT
 
+SHARED: Path | None = None  # the folder of finished studies; a session's fixture sets it
 STUDY = {
     "run": ["tiny"],
     "training": {"epochs": 1, "batch": 64},
@@ -41,10 +45,11 @@ STUDY = {
 
 
 def house(folder: Path) -> Path:
-    """Copy the workflow's own files, as a user's checkout has them."""
+    """Copy the workflow's own files as a user's checkout has them, with what is compiled."""
     folder.mkdir(parents=True)
+    halves = shutil.ignore_patterns("*.pyc.*")  # compiled by another worker at this moment
     for name in ("workflow", "config", "envs", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=halves)
     shutil.copy2(ROOT / "Snakefile", folder)
     return folder
 
@@ -93,10 +98,23 @@ def planned(home: Path, study: dict | None = None, *arguments: str) -> dict[str,
     return jobs
 
 
-def finished(folder: Path, study: dict) -> Path:
-    """Run a study in a checkout of its own; give the checkout."""
-    home = house(folder / "house")
-    snakemake(home, study=study)
+def finished(folder: Path, study: dict | None = None) -> Path:
+    """Give a checkout of the caller's own in which a study has been run.
+
+    Each study is run once for all tests and workers of a run of the tests, and copied then.
+    """
+    return twin(_made(study or STUDY), folder)
+
+
+def _made(study: dict) -> Path:
+    """Run a study in the folder that all workers share, unless one has done so already."""
+    name = hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()[:12]
+    home, done = SHARED / name, SHARED / f"{name}.done"
+    with FileLock(f"{home}.lock"):
+        if not done.exists():
+            shutil.rmtree(home, ignore_errors=True)
+            snakemake(house(home), study=study)
+            done.touch()
     return home
 
 

@@ -1,7 +1,6 @@
 """Weights as they are found: what is taken, how, and what is refused in one sentence."""
 
 import io
-import json
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from gauntlet.core.errors import GauntletError
@@ -55,16 +55,7 @@ def prefixed(state, start):
 
 
 def safetensors(state) -> bytes:
-    """Write the format by hand."""
-    header, data = {"__metadata__": {"format": "pt"}}, b""
-    for name, value in state.items():
-        raw = value.contiguous().numpy().tobytes()
-        kind = {torch.float32: "F32", torch.int64: "I64"}[value.dtype]
-        place = [len(data), len(data) + len(raw)]
-        header[name] = {"dtype": kind, "shape": list(value.shape), "data_offsets": place}
-        data += raw
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data
+    return save({name: value.contiguous() for name, value in state.items()})
 
 
 def renamed(state):
@@ -110,6 +101,17 @@ def test_a_state_dict_as_it_is_found_gives_the_same_network(form, trained, tmp_p
     assert torch.equal(model(IMAGES), trained(IMAGES))
     assert all(any(part in note for note in notes) for part in told), notes
     assert bool(notes) == bool(told)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_safetensors_of_other_precisions_are_converted(kind, trained, tmp_path):
+    own = trained.network.state_dict()
+    state = {name: v.to(kind) if v.is_floating_point() else v for name, v in own.items()}
+    model, _ = take(safetensors(state), tmp_path)
+    for name, value in model.network.state_dict().items():
+        assert value.dtype == own[name].dtype
+        if value.is_floating_point():
+            assert torch.equal(value, state[name].to(value.dtype))
 
 
 @pytest.mark.parametrize("form", ["legacy", "safetensors"])
@@ -212,7 +214,7 @@ def spoiled(state, value):
 
 def misplaced(state) -> bytes:
     """A header whose first tensor begins later than its size allows."""
-    return safetensors(state).replace(b'"data_offsets": [0,', b'"data_offsets": [9,', 1)
+    return safetensors(state).replace(b'"data_offsets":[0,', b'"data_offsets":[9,', 1)
 
 
 BAD = {
@@ -269,6 +271,11 @@ BAD = {
     ),
     "safetensors, truncated": (lambda s: safetensors(s)[:-100], ["damaged .safetensors"]),
     "safetensors, offsets": (misplaced, ["damaged .safetensors"]),
+    "safetensors, unknown type": (
+        lambda s: safetensors(s).replace(b'"F32"', b'"F31"', 1),
+        ["damaged .safetensors"],
+    ),
+    "safetensors, more data": (lambda s: safetensors(s) + b"0000", ["damaged .safetensors"]),
     "torchscript": (
         lambda s: torch.jit.trace(nn.Flatten(), IMAGES).save_to_buffer(),
         ["is a TorchScript file", "arch: torchscript"],

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from gauntlet.evaluation.metrics import read_rows
+from gauntlet.core.records import read_rows
 from gauntlet.reporting.figures import (
     classes,
     curves,

@@ -5,20 +5,22 @@ import json
 
 import pytest
 
+from gauntlet.core import records
 from gauntlet.core.errors import GauntletError
-from gauntlet.evaluation import metrics, summary
-from gauntlet.reporting import formatting, tables, terminal
+from gauntlet.evaluation import summary
+from gauntlet.reporting import audit_columns, cells, formatting, headline, terminal
 from publish_tables import publish_tables
 from tests.helpers import builders
 
-FILES = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "certificates.csv")
+TABLES = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "certificates.csv")
+FILES = ("summary.json", *TABLES)
 
 
 def row(**other):
     base = {"dataset": "digits", "model": "cnn", "defense": "pgd_at", "seed": "0", "attack": "pgd"}
     base |= {"source": "self", "access": "white-box", "norm": "linf", "eps": "0.15", "n": "100"}
     base |= {"clean_accuracy": "0.9", "robust_accuracy": "0.5", "success_rate": "0.4"}
-    base |= {"mean_adversarial_loss": "", "selection": "best", "warning": "", "success_by": ""}
+    base |= {"mean_adversarial_loss": "", "selection": "best", "warnings": [], "success_by": {}}
     base |= {"robust_8bit": "0.6", "mean_forwards": "41", "mean_backwards": "40"}
     return base | other
 
@@ -32,11 +34,11 @@ def study(tmp_path_factory):
 
 def publish(study, folder, seconds=1.0):
     folder.mkdir()
-    records = [study.folder(run) / "train.provenance.json" for run in study.runs()]
-    for path in records:
+    trainings = [study.folder(run) / "train.provenance.json" for run in study.runs()]
+    for path in trainings:
         path.write_text(json.dumps({"seconds": seconds}))
-    outputs = [str(folder / name) for name in FILES]
-    publish_tables(str(study.table), list(map(str, records)), *outputs, spec=study.spec)
+    inputs = str(study.rows), list(map(str, trainings)), study.records
+    publish_tables(*inputs, *(str(folder / name) for name in FILES), spec=study.spec)
     return {name: (folder / name).read_text() for name in FILES}
 
 
@@ -53,8 +55,45 @@ def test_seeds_are_joined_and_images_are_not_multiplied():
 
 
 def test_warnings_name_their_seeds():
-    rows = [row(seed="0", warning="a"), row(seed="1"), row(seed="2", warning="a")]
-    assert summary.summarize(rows)[0]["warning"] == "seed 0, 2: a"
+    rows = [row(seed=0, warnings=["a", "b"]), row(seed=1), row(seed=2, warnings=["a", "b"])]
+    (joined,) = summary.summarize([*rows, row(seed=3, warnings=["c"])])
+    assert joined["warnings"] == [
+        {"seeds": [0, 2], "value": ["a", "b"]},
+        {"seeds": [3], "value": ["c"]},
+    ]
+    assert cells.summary_cells(joined)["warning"] == "seed 0, 2: a; b; seed 3: c"
+
+
+def test_successes_add_up_over_seeds_the_most_first():
+    counts = [{"fgsm": 3, "pgd": 2}, {"square": 2, "pgd": 2, "fgsm": 1}]
+    (joined,) = summary.summarize([row(seed=i, success_by=one) for i, one in enumerate(counts)])
+    assert list(joined["success_by"].items()) == [("fgsm", 4), ("pgd", 4), ("square", 2)]
+    assert cells.summary_cells(joined)["success_by"] == "fgsm 4; pgd 4; square 2"
+
+
+AUDITS = [
+    ({"verdict": "pass", "failed": [], "warned": []}, "pass"),
+    ({"verdict": "warn", "failed": [], "warned": ["a", "b"]}, "warn (a, b)"),
+    ({"verdict": "fail", "failed": ["c"], "warned": []}, "fail (c)"),
+    ({"verdict": "fail", "failed": ["c", "d"], "warned": ["a"]}, "fail (c, d; warn a)"),
+]
+
+
+@pytest.mark.parametrize(("audit", "text"), AUDITS)
+def test_an_audit_is_written_in_one_cell(audit, text):
+    assert cells.audit_text(audit) == text and cells.audit_text(None) == ""
+
+
+def test_the_worst_audit_of_any_seed_counts():
+    (first, _), (_, _), (third, _), _ = AUDITS
+    (joined,) = summary.summarize([row(seed=0, audit=first), row(seed=1, audit=third), row(seed=2)])
+    assert audit_columns.verdict([joined]) == "fail"
+    assert audit_columns.lines([joined])[0].endswith("pgd_at: seed 0: pass; seed 1: fail (c)")
+    (good,) = summary.summarize([row(audit=first)])
+    assert audit_columns.verdict([good]) == "pass"
+    assert audit_columns.lines([good]) == [audit_columns.NOTE]
+    (none,) = summary.summarize([row()])
+    assert audit_columns.verdict([none]) == "–" and not audit_columns.audited([none])
 
 
 def test_seeds_with_other_images_are_refused():
@@ -85,15 +124,15 @@ def test_short_table_leaves_curves_out():
     points += [("worst_case", "linf", "0.1")]
     rows = [row(attack=a, norm=n, eps=e) for a, n, e in points]
     rows.insert(2, row(attack="pgd", source="baseline", access="transfer"))
-    shown = tables.headline(rows)
-    assert list(tables.point_labels(shown).values()) == [
+    shown = headline.headline(rows)
+    assert list(headline.column_labels(shown).values()) == [
         "noise",
         "pgd",
         "worst case",
         "transfer pgd (baseline)",
     ]
     curves = [row(attack="curve", eps=eps) for eps in ("0.1", "0.2")]
-    labels = tables.point_labels(tables.headline(curves)).values()
+    labels = headline.column_labels(headline.headline(curves)).values()
     assert list(labels) == ["curve linf 0.1", "curve linf 0.2"]
 
 
@@ -116,13 +155,13 @@ def test_texts_are_escaped_and_complete(study, tmp_path):
     assert len({line.count("|") for line in lines}) == 2  # two tables, each with even rows
     for told in ("n = 50", "2 seeds", "95 %", "linf 0.15", "upper bound", "seed 0, 1: FGSM"):
         assert told in made["summary.md"]
-    assert len(metrics.read_rows(tmp_path / "out" / "summary.csv")) == 2 * 10 + 1
+    assert len(records.read_rows(tmp_path / "out" / "summary.csv")) == 2 * 10 + 1
 
 
 @pytest.mark.parametrize("width", [200, 80, 45])
 def test_terminal_table_fits(study, tmp_path, width):
     publish(study, tmp_path / "out")
-    title, _, *lines = terminal.terminal(tmp_path / "out" / "summary.csv", width).splitlines()
+    title, _, *lines = terminal.terminal(tmp_path / "out" / "summary.json", width).splitlines()
     table = [line for line in lines if not line.startswith("(!)")]
     assert max(map(len, table)) <= width
     assert "n = 50, 2 seeds" in title and any("worst case" in line for line in table)
@@ -140,11 +179,11 @@ def test_show_says_where_things_lie(study, tmp_path, capsys):
 def test_ragged_tables_are_refused(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1\n")
     with pytest.raises(GauntletError, match="table.csv is no table"):
-        metrics.read_rows(tmp_path / "table.csv")
+        records.read_rows(tmp_path / "table.csv")
 
 
 @pytest.mark.parametrize("path", ["a/b/history.csv", "runs/digits/cnn/x/history.csv"])
 def test_paths_outside_runs_are_refused(path):
-    assert metrics.run_of("results/runs/d/m/f/seed3/best.pt") == ("d", "m", "f", "3")
+    assert records.run_of("results/runs/d/m/f/seed3/best.pt") == ("d", "m", "f", "3")
     with pytest.raises(GauntletError, match="must lie under runs/"):
-        metrics.run_of(path)
+        records.run_of(path)

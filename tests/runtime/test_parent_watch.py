@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -71,6 +72,25 @@ def test_an_orphan_publishes_nothing(monkeypatch, capsys):
     monkeypatch.setattr(parent_watch, "end_with_parent", lambda: None)
     assert job.perform(make_array, array_task()) == 1
     assert os.listdir("out") == [] and "is gone" in capsys.readouterr().err
+
+
+def test_a_watch_is_for_the_parent_of_its_start(monkeypatch):
+    """A later change of the environment does not end the process; without a parent none watches."""
+    ended, before = [], threading.active_count()
+    monkeypatch.setattr(parent_watch, "EVERY", 0.01)
+    monkeypatch.setattr(parent_watch.os, "kill", lambda *call: ended.append(call))
+    monkeypatch.delenv(parent_watch.NAME, raising=False)
+    parent_watch.end_with_parent()
+    assert threading.active_count() == before
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
+        monkeypatch.setenv(parent_watch.NAME, f"{parent.pid}:{parent_watch._started(parent.pid)}")
+        parent_watch.end_with_parent()
+        (watch,) = (one for one in threading.enumerate() if one.name.endswith("(_watch)"))
+        monkeypatch.setenv(parent_watch.NAME, "999999999:1")
+        time.sleep(0.2)
+        assert watch.is_alive() and ended == []
+    watch.join(60)
+    assert ended == [(os.getpid(), signal.SIGTERM)]
 
 
 def test_a_number_that_another_process_has_by_now_is_not_the_parent(monkeypatch):

@@ -2,10 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from pathlib import Path
 
 import pytest
 
@@ -21,13 +25,13 @@ def stage(out, *, spec):
     assert "torch" in sys.modules, "not warm"
     time.sleep(spec.get("sleep", 0))
     if spec.get("fail"):
-        raise ValueError("as told")
+        raise ValueError("on purpose")
     Path(out).write_text(str(spec["number"]))
 """
 LAUNCH = """
 import json, sys
 from gauntlet.runtime import worker
-code = worker.delegate(json.loads(sys.argv[1]))
+code = worker.delegate("gauntlet.runtime.job:perform_file", json.loads(sys.argv[1]))
 sys.exit(99 if code is None else code)
 """
 
@@ -78,8 +82,8 @@ def test_many_jobs_at_once(launch, tmp_path):
 def test_a_failure_is_told_and_the_worker_lives(launch, tmp_path):
     job = launch(1, fail=True)
     assert job.wait(60) == 1
-    assert "as told" in job.stderr.read()
-    assert "as told" in (tmp_path / "log1.txt").read_text()
+    assert "on purpose" in job.stderr.read()
+    assert "on purpose" in (tmp_path / "log1.txt").read_text()
     assert launch(2).wait(60) == 0
 
 
@@ -97,9 +101,9 @@ def test_a_killed_launcher_ends_its_job_and_the_worker_lives(launch, tmp_path):
 
 def test_without_a_worker_the_job_runs_by_itself(monkeypatch):
     monkeypatch.delenv(warm.ADDRESS, raising=False)
-    assert warm.delegate({}) is None
+    assert warm.delegate("module:function", {}) is None
     monkeypatch.setenv(warm.ADDRESS, f"{sys.executable}:/nowhere/socket")
-    assert warm.delegate({}) is None
+    assert warm.delegate("module:function", {}) is None
 
 
 def test_a_worker_that_does_not_end_is_killed(tmp_path, monkeypatch):
@@ -118,3 +122,27 @@ def test_a_worker_that_does_not_end_is_killed(tmp_path, monkeypatch):
 def test_the_workers_command_names_its_socket_where_it_is_looked_for(worker):
     address = os.environ[warm.ADDRESS].rpartition(":")[2]
     assert worker.args[warm.SOCKET] == address
+
+
+def test_who_does_not_have_the_key_gets_no_job_and_the_worker_lives(worker, launch):
+    address = os.environ[warm.ADDRESS].rpartition(":")[2]
+    assert launch(5).wait(60) == 0
+    with pytest.raises((AuthenticationError, EOFError)):
+        Client(address, "AF_UNIX", authkey=b"another")
+    with socket.socket(socket.AF_UNIX) as silent:  # one that connects and says nothing
+        silent.connect(address)
+        assert launch(6).wait(60) == 0
+
+
+def test_only_the_user_can_reach_the_worker(worker):
+    folder = Path(os.environ[warm.ADDRESS].rpartition(":")[2]).parent
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_worker_imports_no_module_of_the_library_but_its_own():
+    code = "import sys; from gauntlet.runtime import worker; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=LIBRARY, capture_output=True, text=True, check=True
+    )
+    ours = {name for name in done.stdout.split() if name.split(".")[0] == "gauntlet"}
+    assert ours == {"gauntlet", "gauntlet.runtime", "gauntlet.runtime.worker"}

@@ -13,7 +13,7 @@ from certify_robustness import certify_robustness
 from craft_examples import craft_examples
 from evaluate_robustness import evaluate_robustness
 from gauntlet.certify import Certificate
-from gauntlet.core import scoring, tensor_io
+from gauntlet.core import records, scoring, tensor_io
 from gauntlet.core.errors import GauntletError
 from gauntlet.evaluation import certificate_ledger
 from gauntlet.stages import certify, craft, partial
@@ -64,7 +64,7 @@ def craft_spec(eps=EPS, sample=2):
 def write_proof(path, model, spec, eval_images):
     found = certify.prove(model, spec, eval_images)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensor_io.write_rows(
+    records.write_rows(
         path, certificate_ledger.COLUMNS, certify.rows(model, spec, eval_images, found)
     )
     return path
@@ -97,7 +97,7 @@ def test_a_ledger_has_every_image_at_every_eps(model, eval_images, tmp_path):
     said = scoring.predict(model, eval_images.images).tolist() * 2
     assert [int(row["clean_prediction"]) for row in rows] == said
     assert {row["classifier"] for row in rows} == {"base"}
-    proof = certificate_ledger.read_proof(path)
+    proof = certificate_ledger.read_certificate(path)
     assert (proof.certificate, proof.norm, proof.eps) == ("crown", "linf", EPS)
     assert proof.index.tolist() == list(range(200, 230)) and proof.deterministic
     wrong = proof.clean_prediction != proof.label
@@ -159,7 +159,7 @@ def test_a_model_that_cannot_be_read_gets_a_note_and_no_bound(eval_images, tmp_p
             return torch.fft.rfft(images.flatten(1)).real[:, :2]
 
     path = write_proof(tmp_path / "c" / "test" / "ledger.csv", Odd(), certify_spec(), eval_images)
-    proof = certificate_ledger.read_proof(path)
+    proof = certificate_ledger.read_certificate(path)
     assert "attacks still run" in proof.note and (proof.radius == 0).all()
     assert certificate_ledger.proven([proof], "linf") is None
 
@@ -197,7 +197,7 @@ def test_certificates_that_cannot_be_true(case, model, eval_images, tmp_path):
     rows = [change(row) for row in csv.DictReader(path.read_text().splitlines())]
     builders.write_table(path, rows)
     with pytest.raises(GauntletError, match=told) as caught:
-        certificate_ledger.read_proof(path)
+        certificate_ledger.read_certificate(path)
     assert "ledger.csv" in str(caught.value)
 
 
@@ -259,9 +259,11 @@ def test_a_sample_of_the_certified_is_attacked_all_the_same(model, eval_images, 
         assert 2 <= len(checked) < len(here)
     # whatever the order of the part, the same images are chosen
     turned = eval_images.select(torch.arange(29, -1, -1))
-    other = Spared([told.proofs[0].path], spec, turned.index)
+    other = Spared([told.certificates[0].path], spec, turned.index)
     assert torch.equal(other.limits().flip(0), limits)
-    seeds = [Spared([told.proofs[0].path], spec | {"seed": s}, eval_images.index) for s in range(5)]
+    seeds = [
+        Spared([told.certificates[0].path], spec | {"seed": s}, eval_images.index) for s in range(5)
+    ]
     assert len({tuple(one.limits().tolist()) for one in seeds}) > 1
 
 
@@ -280,7 +282,7 @@ def test_a_certificate_of_other_images_or_another_norm_spares_nothing(model, eva
     settings = CROWN | {"norm": "l2"}
     assert (spared(tmp_path, model, eval_images, craft_spec(), settings).proven == -1).all()
     path = write_proof(tmp_path / "c" / "test" / "ledger.csv", model, certify_spec(), eval_images)
-    with pytest.raises(GauntletError, match="speaks of other images"):
+    with pytest.raises(GauntletError, match="is about other images"):
         Spared([str(path)], craft_spec(), eval_images.index + 1)
 
 
@@ -327,7 +329,7 @@ def test_stages_certify_then_spare(stage):
 def test_a_certified_image_that_falls_in_the_sample_ends_the_attack(stage, monkeypatch):
     monkeypatch.setitem(sys.modules, "gauntlet.certify.liar", liar(1.0))
     claims = [{"kind": "liar", "norm": "linf", "eps": 0.9}]
-    told = r"Image \d+ fell to pgd at linf 0.9, but .*certificates/mine/test.*error in Gauntlet"
+    told = r"Attack 'pgd' succeeds on image \d+ at linf 0.9, but .*mine/test.*error in Gauntlet"
     with pytest.raises(GauntletError, match=told):
         stage(claims, sample=32, eps=[0.9])
     _, ledger = stage(claims, sample=0, eps=[0.9])  # nobody looks: nothing is seen
@@ -416,7 +418,7 @@ def test_an_example_that_breaks_what_is_proven_fails_the_run(case, tmp_path):
         return
     with pytest.raises(GauntletError) as caught:
         evaluate(tmp_path, tables, proved)
-    for told in ("Image 4 fell to attack 'mine'", "certificate 'sure'", f"linf {radius:g}"):
+    for told in ("Attack 'mine' succeeds on image 4", "certificate 'sure'", f"linf {radius:g}"):
         assert told in str(caught.value)
 
 

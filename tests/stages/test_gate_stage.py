@@ -6,8 +6,8 @@ import pytest
 
 from gate import gate
 from gauntlet.core.errors import GauntletError
-from gauntlet.evaluation.gate import judge, shortfalls
-from gauntlet.evaluation.metrics import COLUMNS, write_rows
+from gauntlet.evaluation.gate import judge
+from gauntlet.reporting.gate_page import shortfalls
 from gauntlet.study import audit_gate
 from gauntlet.study.schema import complete
 from pass_gate import pass_gate
@@ -18,19 +18,21 @@ THREATS = [["linf", 0.15]]
 
 
 def row(attack, eps, robust, **other):
-    told = dict.fromkeys(COLUMNS, "") | {name: str(value) for name, value in RUN.items()}
-    told |= {"attack": attack, "source": "self", "access": "white-box", "norm": "linf"}
-    return told | {"eps": repr(eps), "clean_accuracy": "0.96", "robust_accuracy": robust} | other
+    known = RUN | {"attack": attack, "source": "self", "access": "white-box", "norm": "linf"}
+    return known | {"eps": eps, "clean_accuracy": 0.96, "robust_accuracy": robust} | other
+
+
+WARNED = {"verdict": "warn", "failed": [], "warned": ["calibration"]}
 
 
 ROWS = [
-    row("fgsm", 0.15, "0.72", audit="warn (calibration)"),
-    row("pgd40", 0.15, "0.64"),
-    row("refused", 0.15, ""),
-    row("curve", 0.3, "0.0"),
-    row("pgd40", 0.15, "0.1", access="transfer"),
-    row("worst_case", 0.15, "0.62"),
-    row("worst_case", 0.15, "0.01", seed="1"),
+    row("fgsm", 0.15, 0.72, audit=WARNED),
+    row("pgd40", 0.15, 0.64),
+    row("refused", 0.15, None),
+    row("curve", 0.3, 0.0),
+    row("pgd40", 0.15, 0.1, access="transfer"),
+    row("worst_case", 0.15, 0.62),
+    row("worst_case", 0.15, 0.01, seed=1),
 ]
 
 
@@ -52,28 +54,28 @@ def demand(**asked):
         ({"audit": "no_warn"}, False, "has audit warn (calibration); required is no_warn."),
     ],
 )
-def test_a_demand_is_met_or_told(asked, met, said):
+def test_a_demand_is_met_or_named(asked, met, said):
     (verdict,) = judge([demand(**asked)], ROWS)
-    assert verdict["met"] is met
-    told = shortfalls([verdict])
-    assert len(told) == (not met) and all(said in text for text in told)
-    assert all(text.startswith("requirements.release: digits/article_cnn/pgd_at") for text in told)
+    assert verdict.met is met
+    short = shortfalls([verdict])
+    assert len(short) == (not met) and all(said in text for text in short)
+    assert all(text.startswith("requirements.release: digits/article_cnn/pgd_at") for text in short)
 
 
 def test_a_certified_accuracy_is_read_where_there_is_one():
-    rows = [row("pgd40", 0.15, "0.64", certified_accuracy="0.3")]
-    assert judge([demand(certified=0.3)], rows)[0]["met"]
-    assert not judge([demand(certified=0.31)], rows)[0]["met"]
+    rows = [row("pgd40", 0.15, 0.64, certified_accuracy=0.3)]
+    assert judge([demand(certified=0.3)], rows)[0].met
+    assert not judge([demand(certified=0.31)], rows)[0].met
 
 
 def test_an_audit_that_was_not_made_accepts_nothing():
-    (verdict,) = judge([demand(audit="no_fail")], [row("pgd40", 0.15, "0.6")])
-    assert not verdict["met"] and "audit not measured" in shortfalls([verdict])[0]
+    (verdict,) = judge([demand(audit="no_fail")], [row("pgd40", 0.15, 0.6)])
+    assert not verdict.met and "audit not measured" in shortfalls([verdict])[0]
 
 
 def test_a_closed_gate_keeps_its_files_and_fails_last(tmp_path):
-    table, record, page = (tmp_path / name for name in ("r.csv", "gate.json", "gate.md"))
-    write_rows(table, COLUMNS, ROWS)
+    table, record, page = (tmp_path / name for name in ("rows.json", "gate.json", "gate.md"))
+    table.write_text(json.dumps({"rows": ROWS}))
     for least, opens in ((0.6, True), (0.7, False)):
         spec = {"demands": [demand(robust=least, clean=0.9)], "study": "mine"}
         gate(str(table), str(record), str(page), spec=spec)
@@ -83,7 +85,7 @@ def test_a_closed_gate_keeps_its_files_and_fails_last(tmp_path):
         if opens:
             pass_gate(str(record), str(passed), spec={"study": "mine"})
         else:
-            with pytest.raises(GauntletError, match=r"'mine' stays closed.*\n.*62\.0 %"):
+            with pytest.raises(GauntletError, match=r"'mine' is closed.*\n.*62\.0 %"):
                 pass_gate(str(record), str(passed), spec={"study": "mine"})
         assert passed.exists() is opens
 
@@ -175,7 +177,7 @@ def test_the_audits_threat_is_the_validation_attacks_unless_given():
     assert (made["norm"], made["eps"], made["single_step"]) == ("linf", 0.15, True)
     made = audit_gate.audit_spec(settings(audit={"norm": "l2", "eps": "1/2"}), *run)
     assert (made["norm"], made["eps"]) == ("l2", 0.5)
-    assert made["checks"] == list(audit_gate.CHECKS)
+    assert made["checks"] == audit_gate.known_checks()
     assert audit_gate.rerun_spec(settings(), *run)["threats"] == [["linf", 0.15]]
 
 
@@ -187,5 +189,5 @@ def test_checks_stand_in_the_schema_and_on_the_disk():
 
     files = {path.stem for path in Path(audit.__file__).parent.glob("[!_]*.py")}
     study = load_schema(str(SCHEMA))["$defs"]["study"]["properties"]["audit"]
-    assert files == set(audit_gate.CHECKS) and len(files) == len(audit_gate.CHECKS)
-    assert study["items"]["enum"] == list(audit_gate.CHECKS)
+    assert files == set(audit_gate.known_checks())
+    assert study["items"]["enum"] == audit_gate.known_checks()

@@ -86,13 +86,6 @@ def test_defenses_may_override_every_training_setting_but_with_no_default():
         assert not any("default" in settings[key] for key in BASE_TRAINING)
 
 
-def test_every_setting_is_explained_in_the_readme():
-    text = (ROOT / "config" / "README.md").read_text()
-    missing = {key for _, key, _, _ in settings_of_users() if f"`{key}`" not in text}
-    kinds = {kind for _, kind in BRANCHES if f"`{kind}`" not in text}
-    assert missing | kinds == set()
-
-
 # The schema and the plug-ins
 
 # What the caller gives, not the configuration.

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from tests.helpers.snakes import ROOT, STUDY, house, merged, planned, snakemake
+from tests.helpers.snakes import STUDY, house, merged, planned, snakemake
+
+pytestmark = pytest.mark.workflow
 
 CHECKS = ["gradients", "convergence", "leakage"]
 TINY = {
@@ -81,17 +83,3 @@ def test_nothing_required_is_told(done):
     home, _ = done
     printed = snakemake(home, "--nocolor", "gates", study=merged(STUDY, TINY), check=False)
     assert "requirements fit no model of the studies under run (tiny)" in printed
-
-
-def test_the_rule_graph_knows_audit_and_gate(done):
-    home, _ = done
-    text = (ROOT / "workflow/rules/common.smk").read_text()
-    told = set(re.findall(r'\["(\w+)", "(\w+)"\]', text))
-    dot = snakemake(home, "-F", "--rulegraph", study=requiring(1.0))
-    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))
-    found = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
-    mine = {"audit_model", "rerun_attack", "gate", "pass_gate"}
-    waited_for = {pair for pair in found if pair[1] in ("pass_gate", "all")}
-    data = {pair for pair in found if pair[0] in ("download_data", "split_data")}
-    assert {pair for pair in told if mine & set(pair)} <= found
-    assert {pair for pair in found - waited_for - data if mine & set(pair)} <= told

@@ -13,11 +13,10 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
 from gauntlet.models.external.downloads import fetch_weights
 from tests.helpers.servers import serving
-from tests.helpers.snakes import ROOT, STUDY, house, merged, planned, snakemake
+from tests.helpers.snakes import STUDY, house, merged, planned, snakemake
 
 pytestmark = pytest.mark.workflow
 
-OUTSIDE = {"import_model", "download_weights"}
 RUN = "results/runs/digits/article_cnn/baseline/seed0/"
 LAYERS = [
     {"layer": "conv2d", "channels": 4, "kernel": 3, "padding": 1},
@@ -116,21 +115,6 @@ def test_nothing_is_stale_and_input_settings_make_one_model_stale(done):
     jobs = planned(done, merged(copy.deepcopy(OVERLAY), change))
     assert jobs["import_model"] == {"digits/onnx/0"} and "train_model" not in jobs
     assert {"onnx" in job for job in jobs["craft_examples"]} == {True}
-
-
-def test_the_rule_graph_shows_where_models_come_in(done):
-    web = {"arch": "onnx", "weights": "https://a.b/net.onnx", "sha256": "0" * 64}
-    change = {"models": {"web": web}, "studies": {"tiny": {"models": ["web", "article_cnn"]}}}
-    study = merged(copy.deepcopy(OVERLAY), change)
-    dot = snakemake(done, "-F", "--rulegraph", study=study)
-    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))
-    found = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
-    text = (ROOT / "workflow/rules/common.smk").read_text()
-    told = {pair for pair in re.findall(r'\["(\w+)", "(\w+)"\]', text) if OUTSIDE & set(pair)}
-    told -= {("import_model", "certify_robustness")}  # no certificate here
-    assert told <= found and len(told) == 4
-    drawn = {"publish_tables", "plot_training"}  # read the record of where a model came from
-    assert {b for a, b in found - told if a == "import_model"} <= drawn | {"evaluate_robustness"}
 
 
 def test_wrong_settings_are_told_in_terminal_and_table(done):

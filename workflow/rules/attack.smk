@@ -2,7 +2,7 @@ rule check_attacks:
     """Hold an attack against models whose exact minimal distance is known."""
     output:
         record=f"{CHECK}check.json",
-        provenance=f"{CHECK}check.provenance.json",
+        provenance=record_of("check_attacks"),
     log:
         "logs/checks/{attack}.log",
     benchmark:
@@ -14,7 +14,7 @@ rule check_attacks:
         **sized("check_attacks"),
         gpu=GPUS,
     params:
-        **specified("check_attacks", spec.check_spec, "attack"),
+        **params_of("check_attacks"),
     script:
         "../scripts/check_attacks.py"
 
@@ -25,13 +25,13 @@ if SHARDS == 1:
         """Make adversarial examples of one attack anew against one model (white-box)."""
         input:
             **data_inputs(),
-            weights=attacked_weights,
-            certificates=sparing_certificates,
+            weights=file_needed("craft_examples", "weights", weights_file),
+            certificates=files_needed("craft_examples", "certificates", "ledger.csv"),
         output:
             examples=f"{ATTACK}examples.npy",
             draws=f"{ATTACK}draws.npy",
             ledger=f"{ATTACK}ledger.csv",
-            provenance=f"{ATTACK}craft.provenance.json",
+            provenance=record_of("craft_examples"),
         log:
             "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
         benchmark:
@@ -44,7 +44,7 @@ if SHARDS == 1:
             **sized("craft_examples"),
             gpu=GPUS,
         params:
-            **specified("craft_examples", spec.craft_spec, *RUN_NAMES, "attack", "part"),
+            **params_of("craft_examples"),
         script:
             "../scripts/craft_examples.py"
 
@@ -54,13 +54,13 @@ else:
         """Make adversarial examples of one attack against one model, for a share of the images."""
         input:
             **data_inputs(),
-            weights=attacked_weights,
-            certificates=sparing_certificates,
+            weights=file_needed("craft_shard", "weights", weights_file),
+            certificates=files_needed("craft_shard", "certificates", "ledger.csv"),
         output:
             examples=temp(f"{ATTACK}shards/{{scatteritem}}/examples.npy"),
             draws=temp(f"{ATTACK}shards/{{scatteritem}}/draws.npy"),
             ledger=temp(f"{ATTACK}shards/{{scatteritem}}/ledger.csv"),
-            provenance=f"{ATTACK}shards/{{scatteritem}}/craft.provenance.json",
+            provenance=record_of("craft_shard"),
         log:
             "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}/{scatteritem}.log",
         benchmark:
@@ -73,9 +73,7 @@ else:
             **sized("craft_shard"),
             gpu=GPUS,
         params:
-            **specified(
-                "craft_examples", spec.shard_spec, *RUN_NAMES, "attack", "part", "scatteritem"
-            ),
+            **params_of("craft_shard"),
         script:
             "../scripts/craft_examples.py"
 
@@ -89,7 +87,7 @@ else:
             examples=f"{ATTACK}examples.npy",
             draws=f"{ATTACK}draws.npy",
             ledger=f"{ATTACK}ledger.csv",
-            provenance=f"{ATTACK}craft.provenance.json",
+            provenance=record_of("gather_examples"),
         log:
             "logs/runs/{dataset}/{model}/{defense}/seed{seed}/attacks/{attack}/{part}.log",
         benchmark:
@@ -101,7 +99,7 @@ else:
         resources:
             **sized("gather_examples"),
         params:
-            **specified("gather_examples", spec.gather_spec, "attack"),
+            **params_of("gather_examples"),
         script:
             "../scripts/gather_examples.py"
 
@@ -110,11 +108,11 @@ rule transfer_examples:
     """Show one model the examples that were made against another."""
     input:
         **data_inputs(),
-        weights=attacked_weights,
-        draws=source_draws,
+        weights=file_needed("transfer_examples", "weights", weights_file),
+        draws=file_needed("transfer_examples", "draws", "draws.npy"),
     output:
         ledger=f"{TRANSFER}ledger.csv",
-        provenance=f"{TRANSFER}transfer.provenance.json",
+        provenance=record_of("transfer_examples"),
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/transfer/{source}/{attack}.log",
     benchmark:
@@ -126,6 +124,6 @@ rule transfer_examples:
         **sized("transfer_examples"),
         gpu=GPUS,
     params:
-        **specified("transfer_examples", spec.transfer_spec, *RUN_NAMES, "source", "attack"),
+        **params_of("transfer_examples"),
     script:
         "../scripts/transfer_examples.py"

@@ -2,12 +2,12 @@ rule audit_model:
     """Put a model through the audit's checks: may its numbers be believed?"""
     input:
         **data_inputs(),
-        weights=attacked_weights,
+        weights=file_needed("audit_model", "weights", weights_file),
         history=f"{RUN}history.csv",
         train=f"{RUN}train.json",
-        ledgers=run_ledgers,
-        transfers=run_transfers,
-        certificates=run_certificates,
+        ledgers=files_needed("audit_model", "ledgers", "ledger.csv"),
+        transfers=files_needed("audit_model", "transfers", "ledger.csv"),
+        certificates=files_needed("audit_model", "certificates", "ledger.csv"),
     output:
         record=f"{AUDIT}audit.json",
         page=report(
@@ -20,7 +20,7 @@ rule audit_model:
                 "seed": "{seed}",
             },
         ),
-        provenance=f"{AUDIT}audit.provenance.json",
+        provenance=record_of("audit_model"),
     log:
         "logs/studies/{study}/audit/{dataset}/{model}/{defense}/seed{seed}.log",
     benchmark:
@@ -33,7 +33,7 @@ rule audit_model:
         **sized("audit_model"),
         gpu=GPUS,
     params:
-        **specified("audit_model", audit_gate.audit_spec, "study", *RUN_NAMES),
+        **params_of("audit_model"),
     script:
         "../scripts/audit_model.py"
 
@@ -42,12 +42,12 @@ rule rerun_attack:
     """Attack a model again where its audit found masking, by an attack that goes around it."""
     input:
         **data_inputs(),
-        weights=attacked_weights,
+        weights=file_needed("rerun_attack", "weights", weights_file),
         audit=rules.audit_model.output.record,
     output:
         examples=f"{AUDIT}rerun/examples.npy",
         ledger=f"{AUDIT}rerun/ledger.csv",
-        provenance=f"{AUDIT}rerun/rerun.provenance.json",
+        provenance=record_of("rerun_attack"),
     log:
         "logs/studies/{study}/rerun/{dataset}/{model}/{defense}/seed{seed}.log",
     benchmark:
@@ -60,6 +60,6 @@ rule rerun_attack:
         **sized("rerun_attack"),
         gpu=GPUS,
     params:
-        **specified("rerun_attack", audit_gate.rerun_spec, "study", *RUN_NAMES),
+        **params_of("rerun_attack"),
     script:
         "../scripts/rerun_attack.py"

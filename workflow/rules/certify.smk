@@ -2,10 +2,10 @@ rule certify_robustness:
     """Prove of each image how far no attack can break it, by one certificate."""
     input:
         **data_inputs(),
-        weights=attacked_weights,
+        weights=file_needed("certify_robustness", "weights", weights_file),
     output:
         ledger=f"{CERTIFICATE}ledger.csv",
-        provenance=f"{CERTIFICATE}certify.provenance.json",
+        provenance=record_of("certify_robustness"),
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/certificates/{certificate}/{part}.log",
     benchmark:
@@ -18,6 +18,6 @@ rule certify_robustness:
         **sized("certify_robustness"),
         gpu=GPUS,
     params:
-        **specified("certify_robustness", spec.certify_spec, *RUN_NAMES, "certificate", "part"),
+        **params_of("certify_robustness"),
     script:
         "../scripts/certify_robustness.py"

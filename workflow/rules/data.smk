@@ -6,18 +6,19 @@ rule download_data:
         images=f"{DATA}images.npy",
         labels=f"{DATA}labels.npy",
         meta=f"{DATA}data.json",
-        provenance=f"{DATA}download.provenance.json",
+        provenance=record_of("download_data"),
     log:
         "logs/data/{dataset}/download.log",
     benchmark:
         "benchmarks/data/{dataset}/download.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("download_data"),
     params:
-        **specified("download_data", spec.data_spec, "dataset"),
+        **params_of("download_data"),
     script:
         "../scripts/download_data.py"
 
@@ -31,17 +32,18 @@ rule split_data:
     output:
         split=f"{DATA}split.json",
         report=f"{DATA}split_report.json",
-        provenance=f"{DATA}split.provenance.json",
+        provenance=record_of("split_data"),
     log:
         "logs/data/{dataset}/split.log",
     benchmark:
         "benchmarks/data/{dataset}/split.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("split_data"),
     params:
-        **specified("split_data", spec.split_spec, "dataset"),
+        **params_of("split_data"),
     script:
         "../scripts/split_data.py"

@@ -1,17 +1,17 @@
 rule evaluate_robustness:
     """Measure one model: each attack, and the worst case per image of each threat model."""
     input:
-        ledgers=run_ledgers,
-        checks=run_checks,
-        transfers=run_transfers,
-        certificates=run_certificates,
+        ledgers=files_needed("evaluate_robustness", "ledgers", "ledger.csv"),
+        checks=files_needed("evaluate_robustness", "checks", "check.json"),
+        transfers=files_needed("evaluate_robustness", "transfers", "ledger.csv"),
+        certificates=files_needed("evaluate_robustness", "certificates", "ledger.csv"),
         train=f"{RUN}train.json",
-        audits=run_audits,
-        reruns=run_reruns,
+        audits=files_needed("evaluate_robustness", "audits", "audit.json"),
+        reruns=files_needed("evaluate_robustness", "reruns", "ledger.csv"),
     output:
         table=f"{EVALUATION}.csv",
         record=f"{EVALUATION}.json",
-        provenance=f"{EVALUATION}.provenance.json",
+        provenance=record_of("evaluate_robustness"),
     log:
         "logs/studies/{study}/evaluation/{dataset}/{model}/{defense}/seed{seed}.log",
     benchmark:
@@ -22,7 +22,7 @@ rule evaluate_robustness:
     resources:
         **sized("evaluate_robustness"),
     params:
-        **specified("evaluate_robustness", spec.evaluate_spec, "study", *RUN_NAMES),
+        **params_of("evaluate_robustness"),
     script:
         "../scripts/evaluate_robustness.py"
 
@@ -30,7 +30,7 @@ rule evaluate_robustness:
 rule collect_results:
     """Gather the evaluations of all models of a study into one tidy table."""
     input:
-        tables=study_tables,
+        records=files_needed("collect_results", "records", ".json"),
     output:
         robustness=report(
             f"{STUDY}robustness.csv",
@@ -38,17 +38,19 @@ rule collect_results:
             category="Tables",
             labels={"study": "{study}", "table": "all results"},
         ),
-        provenance=f"{STUDY}robustness.provenance.json",
+        rows=f"{STUDY}robustness.json",
+        provenance=record_of("collect_results"),
     log:
         "logs/studies/{study}/collect.log",
     benchmark:
         "benchmarks/studies/{study}/collect.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("collect_results"),
     params:
-        **specified("collect_results", spec.table_spec, "study"),
+        **params_of("collect_results"),
     script:
         "../scripts/collect_results.py"

@@ -1,7 +1,7 @@
 rule gate:
     """Hold a study's models against what is required of them, and write how they fare."""
     input:
-        robustness=rules.collect_results.output.robustness,
+        rows=rules.collect_results.output.rows,
     output:
         record=f"{STUDY}gate.json",
         page=report(
@@ -10,18 +10,19 @@ rule gate:
             category="Gate",
             labels={"study": "{study}", "table": "requirements"},
         ),
-        provenance=f"{STUDY}gate.provenance.json",
+        provenance=record_of("gate"),
     log:
         "logs/studies/{study}/gate.log",
     benchmark:
         "benchmarks/studies/{study}/gate.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("gate"),
     params:
-        **specified("gate", audit_gate.gate_spec, "study"),
+        **params_of("gate"),
     script:
         "../scripts/gate.py"
 
@@ -30,21 +31,22 @@ rule pass_gate:
     """Fail with the list of what falls short, after all else is made; else let the study pass."""
     input:
         record=rules.gate.output.record,
-        others=lambda wildcards: study_targets(wildcards.study),
+        others=other_results,
     output:
         passed=f"{STUDY}gate.passed",
-        provenance=f"{STUDY}gate_passed.provenance.json",
+        provenance=record_of("pass_gate"),
     log:
         "logs/studies/{study}/pass_gate.log",
     benchmark:
         "benchmarks/studies/{study}/pass_gate.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("pass_gate"),
     params:
-        **specified("pass_gate", gate_name, "study"),
+        **params_of("pass_gate"),
     script:
         "../scripts/pass_gate.py"
 

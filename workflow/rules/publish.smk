@@ -1,10 +1,11 @@
 rule publish_tables:
     """Publish a study's summary as CSV, Markdown and LaTeX, and the cost of its trainings."""
     input:
-        robustness=rules.collect_results.output.robustness,
-        provenances=run_files("train.provenance.json"),
-        records=study_records,
+        rows=rules.collect_results.output.rows,
+        provenances=files_needed("publish_tables", "trainings", "train.provenance.json"),
+        records=files_needed("publish_tables", "records", ".json"),
     output:
+        summary=f"{STUDY}summary.json",
         summary_csv=report(
             f"{STUDY}summary.csv",
             caption="../report/summary.rst",
@@ -25,24 +26,25 @@ rule publish_tables:
             category="Tables",
             labels={"study": "{study}", "table": "certificates"},
         ),
-        provenance=f"{STUDY}summary.provenance.json",
+        provenance=record_of("publish_tables"),
     log:
         "logs/studies/{study}/publish.log",
     benchmark:
         "benchmarks/studies/{study}/publish.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("publish_tables"),
     params:
-        **specified("publish_tables", spec.table_spec, "study"),
+        **params_of("publish_tables"),
     script:
         "../scripts/publish_tables.py"
 
 
 rule plot_robustness:
-    """Draw robust accuracy by defense and attack."""
+    """Draw robust accuracy by defense and attack. The other figures are variants of this rule."""
     input:
         robustness=rules.collect_results.output.robustness,
     output:
@@ -51,228 +53,175 @@ rule plot_robustness:
         "logs/studies/{study}/figures/robustness.log",
     benchmark:
         "benchmarks/studies/{study}/figures/robustness.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("plot_robustness"),
     params:
-        **specified("plot_robustness", spec.figure_spec, "study"),
+        **params_of("plot_robustness"),
     script:
-        "../scripts/plot_robustness.py"
+        "../scripts/plot_{params.spec[figure]}.py"
 
 
-rule plot_bounds:
-    """Draw how far certified and robust accuracy lie apart."""
-    input:
-        robustness=rules.collect_results.output.robustness,
+# Draw how far certified and robust accuracy lie apart.
+use rule plot_robustness as plot_bounds with:
     output:
         **figure_files("bounds", "Certificates"),
     log:
         "logs/studies/{study}/figures/bounds.log",
     benchmark:
         "benchmarks/studies/{study}/figures/bounds.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_bounds"),
     params:
-        **specified("plot_bounds", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_bounds.py"
+        **params_of("plot_bounds"),
 
 
-rule plot_radii:
-    """Draw certified accuracy against the radius."""
+# Draw certified accuracy against the radius.
+use rule plot_robustness as plot_radii with:
     input:
-        records=study_records,
+        records=files_needed("plot_radii", "records", ".json"),
     output:
         **figure_files("radii", "Certificates"),
     log:
         "logs/studies/{study}/figures/radii.log",
     benchmark:
         "benchmarks/studies/{study}/figures/radii.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_radii"),
     params:
-        **specified("plot_radii", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_radii.py"
+        **params_of("plot_radii"),
 
 
-rule plot_tradeoff:
-    """Draw clean against robust accuracy."""
-    input:
-        robustness=rules.collect_results.output.robustness,
+# Draw clean against robust accuracy.
+use rule plot_robustness as plot_tradeoff with:
     output:
         **figure_files("tradeoff", "Robust accuracy"),
     log:
         "logs/studies/{study}/figures/tradeoff.log",
     benchmark:
         "benchmarks/studies/{study}/figures/tradeoff.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_tradeoff"),
     params:
-        **specified("plot_tradeoff", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_tradeoff.py"
+        **params_of("plot_tradeoff"),
 
 
-rule plot_curves:
-    """Draw robust accuracy against eps."""
+# Draw robust accuracy against eps.
+use rule plot_robustness as plot_curves with:
     input:
         robustness=rules.collect_results.output.robustness,
-        records=study_records,
+        records=files_needed("plot_curves", "records", ".json"),
     output:
         **figure_files("curves", "Robust accuracy"),
     log:
         "logs/studies/{study}/figures/curves.log",
     benchmark:
         "benchmarks/studies/{study}/figures/curves.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_curves"),
     params:
-        **specified("plot_curves", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_curves.py"
+        **params_of("plot_curves"),
 
 
-rule plot_passes:
-    """Draw robust accuracy against an attack's passes."""
+# Draw robust accuracy against an attack's passes.
+use rule plot_robustness as plot_passes with:
     input:
-        records=study_records,
+        records=files_needed("plot_passes", "records", ".json"),
     output:
         **figure_files("passes", "Robust accuracy"),
     log:
         "logs/studies/{study}/figures/passes.log",
     benchmark:
         "benchmarks/studies/{study}/figures/passes.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_passes"),
     params:
-        **specified("plot_passes", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_passes.py"
+        **params_of("plot_passes"),
 
 
-rule plot_transfer:
-    """Draw what examples made against one model do to the others."""
-    input:
-        robustness=rules.collect_results.output.robustness,
+# Draw what examples made against one model do to the others.
+use rule plot_robustness as plot_transfer with:
     output:
         **figure_files("transfer", "Robust accuracy"),
     log:
         "logs/studies/{study}/figures/transfer.log",
     benchmark:
         "benchmarks/studies/{study}/figures/transfer.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_transfer"),
     params:
-        **specified("plot_transfer", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_transfer.py"
+        **params_of("plot_transfer"),
 
 
-rule plot_training:
-    """Draw validation accuracy by epoch."""
+# Draw validation accuracy by epoch.
+use rule plot_robustness as plot_training with:
     input:
-        histories=run_files("history.csv"),
-        trains=run_files("train.json"),
-        splits=study_data("split.json"),
+        histories=files_needed("plot_training", "trainings", "history.csv"),
+        trains=files_needed("plot_training", "trainings", "train.json"),
+        splits=files_needed("plot_training", "splits", "split.json"),
     output:
         **figure_files("training", "Training"),
     log:
         "logs/studies/{study}/figures/training.log",
     benchmark:
         "benchmarks/studies/{study}/figures/training.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_training"),
     params:
-        **specified("plot_training", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_training.py"
+        **params_of("plot_training"),
 
 
-rule plot_classes:
-    """Draw robust accuracy by class."""
+# Draw robust accuracy by class.
+use rule plot_robustness as plot_classes with:
     input:
         robustness=rules.collect_results.output.robustness,
-        records=study_records,
-        data=study_data("data.json"),
+        records=files_needed("plot_classes", "records", ".json"),
+        data=files_needed("plot_classes", "data", "data.json"),
     output:
         **figure_files("classes", "Robust accuracy"),
     log:
         "logs/studies/{study}/figures/classes.log",
     benchmark:
         "benchmarks/studies/{study}/figures/classes.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_classes"),
     params:
-        **specified("plot_classes", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_classes.py"
+        **params_of("plot_classes"),
 
 
-rule plot_examples:
-    """Draw clean images, perturbations and adversarial examples."""
+# Draw clean images, perturbations and adversarial examples.
+use rule plot_robustness as plot_examples with:
     input:
-        ledgers=shown_files("ledger.csv"),
-        examples=shown_files("examples.npy"),
-        images=study_data("images.npy"),
-        data=study_data("data.json"),
+        ledgers=files_needed("plot_examples", "ledgers", "ledger.csv"),
+        examples=files_needed("plot_examples", "ledgers", "examples.npy"),
+        images=files_needed("plot_examples", "data", "images.npy"),
+        data=files_needed("plot_examples", "data", "data.json"),
     output:
         **figure_files("examples", "Examples"),
     log:
         "logs/studies/{study}/figures/examples.log",
     benchmark:
         "benchmarks/studies/{study}/figures/examples.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_examples"),
     params:
-        **specified("plot_examples", spec.figure_spec, "study"),
-    script:
-        "../scripts/plot_examples.py"
+        **params_of("plot_examples"),
 
 
-rule plot_rulegraph:
-    """Draw which rule feeds which."""
+# Draw which rule feeds which.
+use rule plot_robustness as plot_rulegraph with:
+    input:
+        [],
     output:
         **figure_files("rulegraph", "Workflow"),
     log:
         "logs/studies/{study}/figures/rulegraph.log",
     benchmark:
         "benchmarks/studies/{study}/figures/rulegraph.tsv"
-    conda:
-        "../../envs/gauntlet.yaml"
-    threads: 1
     resources:
         **sized("plot_rulegraph"),
     params:
-        **specified("plot_rulegraph", graph_spec, "study"),
-    script:
-        "../scripts/plot_rulegraph.py"
+        **params_of("plot_rulegraph"),

@@ -2,14 +2,14 @@ rule train_model:
     """Train one model with one defense and one seed; validation chooses the checkpoint."""
     input:
         **data_inputs(),
-        start=start_weights,
-        crafted=crafted_examples,
+        start=files_needed("train_model", "start", weights_file),
+        crafted=files_needed("train_model", "crafted", "draws.npy"),
     output:
         best=f"{RUN}best.pt",
         last=f"{RUN}last.pt",
         history=f"{RUN}history.csv",
         record=f"{RUN}train.json",
-        provenance=f"{RUN}train.provenance.json",
+        provenance=record_of("train_model"),
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/train.log",
     benchmark:
@@ -24,7 +24,7 @@ rule train_model:
         **sized("train_model"),
         gpu=train_gpus,
     params:
-        **specified("train_model", spec.train_spec, *RUN_NAMES),
+        **params_of("train_model"),
     script:
         "../scripts/train_model.py"
 
@@ -33,18 +33,19 @@ rule download_weights:
     """Fetch an external model's file and verify its checksum."""
     output:
         file=f"{WEIGHTS}weights",
-        provenance=f"{WEIGHTS}download.provenance.json",
+        provenance=record_of("download_weights"),
     log:
         "logs/weights/{model}.log",
     benchmark:
         "benchmarks/weights/{model}.tsv"
+    localrule: True
     conda:
         "../../envs/gauntlet.yaml"
     threads: 1
     resources:
         **sized("download_weights"),
     params:
-        **specified("download_weights", specs_models.weights_spec, "model"),
+        **params_of("download_weights"),
     script:
         "../scripts/download_weights.py"
 
@@ -59,7 +60,7 @@ rule import_model:
         last=f"{GIVEN}last.pt",
         history=f"{GIVEN}history.csv",
         record=f"{GIVEN}train.json",
-        provenance=f"{GIVEN}train.provenance.json",
+        provenance=record_of("import_model"),
     log:
         f"logs/runs/{{dataset}}/{{model}}/{AS_GIVEN}/seed{{seed}}/import.log",
     benchmark:
@@ -71,7 +72,7 @@ rule import_model:
         **sized("import_model"),
         gpu=GPUS,
     params:
-        **specified("import_model", specs_models.import_spec, "dataset", "model", "seed"),
+        **params_of("import_model"),
     script:
         "../scripts/import_model.py"
 
@@ -80,12 +81,12 @@ rule export_model:
     """Write a model as TorchScript, torch.export file and ONNX, for other programs."""
     input:
         meta=f"{DATA}data.json",
-        weights=attacked_weights,
+        weights=file_needed("export_model", "weights", weights_file),
     output:
         torchscript=f"{RUN}export/model.torchscript",
         exported=f"{RUN}export/model.pt2",
         onnx=f"{RUN}export/model.onnx",
-        provenance=f"{RUN}export/export.provenance.json",
+        provenance=record_of("export_model"),
     log:
         "logs/runs/{dataset}/{model}/{defense}/seed{seed}/export.log",
     benchmark:
@@ -96,6 +97,6 @@ rule export_model:
     resources:
         **sized("export_model"),
     params:
-        **specified("export_model", specs_models.export_spec, "model"),
+        **params_of("export_model"),
     script:
         "../scripts/export_model.py"

@@ -19,19 +19,20 @@ def audit_model(
     *,
     spec,
 ):
-    """Write the findings for programs (`record`) and for people (`page`).
+    """Write the findings for programs (`record`) and for readers (`page`).
 
     `ledgers` follow spec["attacks"], `transfers` spec["transfer"]; they
-    and `certificates` may be empty. Raises GauntletError if a certified image fell: then either is
-    in error.
+    and `certificates` may be empty. Raises GauntletError if an attack
+    succeeds on a certified image: one of the two is then in error.
     """
     from pathlib import Path
 
     from gauntlet.audit._finding import FAIL
-    from gauntlet.core import tensor_io
+    from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.core.errors import GauntletError
     from gauntlet.models import evaluating
+    from gauntlet.reporting import audit_page
     from gauntlet.stages import audit as auditing
     from gauntlet.stages import inputs
 
@@ -40,21 +41,21 @@ def audit_model(
         inputs.load_part(images, labels, meta, split, part, device) for part in ("test", "train")
     )
     model = inputs.trained_model(spec, meta, weights).to(device)
-    papers = {
+    known = {
         "history": auditing.read_history(history),
-        "selection": tensor_io.read_json(train)["selection"],
+        "selection": records.read_json(train)["selection"],
         "points": auditing.read_ledgers(ledgers, spec["attacks"], transfers, spec["transfer"]),
         "certificates": auditing.read_certificates(certificates),
     }
     with evaluating(model):
-        subject = auditing.make_subject(model, spec, test, learned, **papers)
+        subject = auditing.make_subject(model, spec, test, learned, **known)
         findings = auditing.findings_of(subject, spec)
         made = auditing.record_of(subject, findings)
     for finding in findings:
         if finding.check == "certificates" and finding.verdict == FAIL:
             raise GauntletError(finding.meaning)
-    tensor_io.write_json(record, made)
-    Path(page).write_text(auditing.page(spec["name"], made), encoding="utf-8")
+    records.write_json(record, made)
+    Path(page).write_text(audit_page.page(spec["name"], made), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ def certify_robustness(images, labels, meta, split, weights, ledger, *, spec, ke
     What is done is kept in the folder `keep` until the job has ended, so that an interrupted one
     goes on from it. Seconds stand in the provenance, so that the ledger is the same every time.
     """
-    from gauntlet.core import tensor_io
+    from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.evaluation.certificate_ledger import COLUMNS
     from gauntlet.models import evaluating
@@ -18,11 +18,11 @@ def certify_robustness(images, labels, meta, split, weights, ledger, *, spec, ke
 
     device = prepare(spec)
     part = inputs.load_part(images, labels, meta, split, spec["part"], device)
-    eval_images = EvalImages(*part, tensor_io.read_json(meta)["source"])
+    eval_images = EvalImages(*part, records.read_json(meta)["source"])
     model = inputs.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
         found = certify.prove(model, spec, eval_images, keep)
-        tensor_io.write_rows(ledger, COLUMNS, certify.rows(model, spec, eval_images, found))
+        records.write_rows(ledger, COLUMNS, certify.rows(model, spec, eval_images, found))
 
 
 if __name__ == "__main__":

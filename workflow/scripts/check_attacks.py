@@ -5,13 +5,13 @@ from gauntlet.runtime.job import run
 
 def check_attacks(record, *, spec):
     """Write whether the attack reaches what is within its reach, and what it missed."""
-    from gauntlet.core import tensor_io
+    from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.stages import check_attack
 
     device = prepare(spec)
     point = spec["points"][-1]
-    tensor_io.write_json(
+    records.write_json(
         record, check_attack.check_attack(point, spec["batch"], spec["precision"], device)
     )
 

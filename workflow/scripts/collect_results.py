@@ -1,31 +1,36 @@
-"""Collect all models' rows of a study in one table."""
+"""Collect all models' rows of a study: as a record with structures, and as one table."""
 
 from gauntlet.runtime.job import run_here
 
 
-def collect_results(tables: list[str], robustness: str, *, spec: dict) -> None:
+def collect_results(records: list[str], robustness: str, rows: str, *, spec: dict) -> None:
     """Write all rows in the study's order: data set, model, defense, seed, then as evaluated.
 
-    Raises GauntletError if the tables are not those of the study's models, each once.
+    `records` are the evaluations' JSON; `rows` is a record of all rows for programs, `robustness`
+    the same as a CSV table. Raises GauntletError if the records are not those of the study's
+    models, each once.
     """
     from gauntlet.core.errors import GauntletError
-    from gauntlet.evaluation.metrics import COLUMNS, read_rows, write_rows
+    from gauntlet.core.records import Run, read_json, write_json, write_rows
+    from gauntlet.evaluation.metrics import COLUMNS
+    from gauntlet.reporting.cells import robustness_cells
     from gauntlet.study.matrix import crossed
 
-    runs = crossed(spec, spec.get("external", ()))
-    wanted = [tuple(map(str, run)) for run in runs]
+    wanted = [Run(*map(str, run)) for run in crossed(spec, spec.get("external", ()))]
     found = {}
-    for path in tables:
-        rows = read_rows(path)
-        names = {(row["dataset"], row["model"], row["defense"], row["seed"]) for row in rows}
-        if len(names) != 1 or names & found.keys() or not names <= set(wanted):
+    for path in records:
+        record = read_json(path)
+        run = Run(*(str(record[name]) for name in Run._fields))
+        if run in found or run not in wanted:
             raise GauntletError(
                 f"{path} must hold the rows of one model of '{spec['study']}', once."
             )
-        found[names.pop()] = rows
+        found[run] = record["rows"]
     if missing := [run for run in wanted if run not in found]:
-        raise GauntletError(f"'{spec['study']}' lacks a table for {'/'.join(missing[0])}.")
-    write_rows(robustness, COLUMNS, [row for run in wanted for row in found[run]])
+        raise GauntletError(f"'{spec['study']}' lacks an evaluation of {'/'.join(missing[0])}.")
+    collected = [row for run in wanted for row in found[run]]
+    write_json(rows, {"study": spec["study"], "rows": collected}, sort=False)
+    write_rows(robustness, COLUMNS, map(robustness_cells, collected))
 
 
 if __name__ == "__main__":

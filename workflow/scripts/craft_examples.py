@@ -27,7 +27,7 @@ def craft_examples(
     import numpy as np
     import torch
 
-    from gauntlet.core import tensor_io
+    from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.models import evaluating
     from gauntlet.stages import craft, inputs
@@ -39,7 +39,7 @@ def craft_examples(
     part = inputs.load_part(images, labels, meta, split, spec["part"], device)
     spared = Spared(certificates, spec, part[0]) if certificates else None
     limits = spared.limits() if spared else None
-    everyone = craft.EvalImages(*part, tensor_io.read_json(meta)["source"], limits)
+    everyone = craft.EvalImages(*part, records.read_json(meta)["source"], limits)
     eval_images = everyone.select(inputs.shard_rows(spec, len(part[0])))
     model = inputs.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
@@ -49,7 +49,7 @@ def craft_examples(
         saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
         rows = judged(model, spec, eval_images, saved, "white-box", made)
         told = (*COLUMNS, "certified") if spared else COLUMNS
-        tensor_io.write_rows(ledger, told, spared.marked(rows) if spared else rows)
+        records.write_rows(ledger, told, spared.marked(rows) if spared else rows)
 
 
 if __name__ == "__main__":

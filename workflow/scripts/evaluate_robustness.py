@@ -22,60 +22,62 @@ def evaluate_robustness(
     pairs), `certificates` spec["certificates"]. An attack that failed its check gets no robust
     accuracy of its own. `audits` is the model's audit, or empty; `reruns` the ledger of the attack
     that went around what the audit found (which may have no rows), or empty. Raises GauntletError
-    if an example broke what a certificate proves.
+    if an example contradicts a certificate.
     """
-    import json
-    from pathlib import Path
+    from gauntlet.core.records import RUN_NAMES, read_json, write_json, write_rows
+    from gauntlet.evaluation import attack_ledger, certificate_ledger, certified_accuracy, metrics
+    from gauntlet.reporting.cells import robustness_cells
 
-    from gauntlet.evaluation import certificate_ledger, certified_accuracy, metrics
-    from gauntlet.evaluation.attack_ledger import agree
-
-    points = _points(spec, ledgers, transfers, reruns)
-    agree(points)
-    proven = _proofs(spec, certificates)
-    certificate_ledger.agree(points[0], proven)
-    certificate_ledger.refuse(certificate_ledger.contradictions(points, proven))
-    training, *verdicts = (
-        json.loads(Path(p).read_text(encoding="utf-8")) for p in (train, *checks)
-    )
-    told = {name: spec[name] for name in ("dataset", "model", "defense", "seed")}
-    by_name = dict(zip(spec["attacks"], verdicts, strict=True))
-    noticed = [*training["warnings"], *(f"{p.certificate}: {p.note}" for p in proven if p.note)]
-    measured = metrics.evaluate(points, by_name, noticed, spec["minimal"], bool(audits))
+    attacks = _attacks(spec, ledgers, transfers, reruns)
+    attack_ledger.require_same_images(attacks)
+    proven = _proven(spec, certificates)
+    certificate_ledger.require_same_images(attacks[0], proven)
+    certificate_ledger.refuse(certificate_ledger.contradictions(attacks, proven))
+    training = read_json(train)
+    checked = dict(zip(spec["attacks"], map(read_json, checks), strict=True))
+    warnings = [*training["warnings"], *(f"{p.certificate}: {p.note}" for p in proven if p.note)]
+    measured = metrics.evaluate(attacks, checked, warnings, spec["minimal"], bool(audits))
+    run = {name: spec[name] for name in RUN_NAMES}
     chosen = {name: training[name] for name in ("selection", "selected_epoch")}
-    found = [json.loads(Path(path).read_text(encoding="utf-8"))["summary"] for path in audits]
-    chosen["audit"] = found[0] if found else ""
+    chosen["audit"] = _audit(audits[0]) if audits else None
     rows = [
-        told | row | certified_accuracy.certified(row, proven) | chosen
+        run | row | certified_accuracy.certified(row, proven) | chosen
         for row in measured.pop("rows")
     ]
-    metrics.write_rows(table, metrics.COLUMNS, rows)
-    whole = told | {"rows": rows} | measured
+    write_rows(table, metrics.COLUMNS, map(robustness_cells, rows))
+    whole = run | {"rows": rows} | measured
     whole["certificates"] = [
-        certified_accuracy.told(proof, about)
-        for proof, about in zip(proven, spec["certificates"], strict=True)
+        certified_accuracy.certificate_record(ledger, about)
+        for ledger, about in zip(proven, spec["certificates"], strict=True)
     ]
-    Path(record).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(record, whole, sort=False)
 
 
-def _proofs(spec: dict, certificates) -> list:
-    from gauntlet.evaluation.certificate_ledger import read_proof
+def _audit(path: str) -> dict:
+    from gauntlet.core.records import read_json
+
+    record = read_json(path)
+    return {name: record[name] for name in ("verdict", "failed", "warned")}
+
+
+def _proven(spec: dict, certificates) -> list:
+    from gauntlet.evaluation.certificate_ledger import read_certificate
 
     named = zip(certificates, spec["certificates"], strict=True)
-    return [read_proof(path, about["name"]) for path, about in named]
+    return [read_certificate(path, about["name"]) for path, about in named]
 
 
-def _points(spec: dict, ledgers, transfers, reruns) -> list:
-    from gauntlet.evaluation.attack_ledger import RERUN, has_rows, read_points
+def _attacks(spec: dict, ledgers, transfers, reruns) -> list:
+    from gauntlet.evaluation.attack_ledger import RERUN, has_rows, read_ledger
 
-    points = []
+    found = []
     for path, attack in zip(ledgers, spec["attacks"], strict=True):
-        points += read_points(path, attack)
+        found += read_ledger(path, attack)
     for path, (source, attack) in zip(transfers, spec["transfer"], strict=True):
-        points += read_points(path, attack, source)
+        found += read_ledger(path, attack, source)
     for path in reruns:
-        points += read_points(path, RERUN) if has_rows(path) else []
-    return points
+        found += read_ledger(path, RERUN) if has_rows(path) else []
+    return found
 
 
 if __name__ == "__main__":

@@ -3,19 +3,20 @@
 from gauntlet.runtime.job import run_here
 
 
-def gate(robustness: str, record: str, page: str, *, spec: dict) -> None:
+def gate(rows: str, record: str, page: str, *, spec: dict) -> None:
     """Write a verdict for every requirement and model; whether all are met fails no job here."""
-    import json
+    from dataclasses import asdict
     from pathlib import Path
 
-    from gauntlet.evaluation import gate as gating
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_json, write_json
+    from gauntlet.evaluation.gate import judge
+    from gauntlet.reporting import gate_page
 
-    verdicts = gating.judge(spec["demands"], read_rows(robustness))
-    short = gating.shortfalls(verdicts)
-    made = {"study": spec["study"], "passed": not short, "shortfalls": short, "verdicts": verdicts}
-    Path(record).write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    Path(page).write_text(gating.page(spec["study"], verdicts), encoding="utf-8")
+    verdicts = judge(spec["demands"], read_json(rows)["rows"])
+    short = gate_page.shortfalls(verdicts)
+    made = {"study": spec["study"], "passed": not short, "shortfalls": short}
+    write_json(record, made | {"verdicts": list(map(asdict, verdicts))})
+    Path(page).write_text(gate_page.page(spec["study"], verdicts), encoding="utf-8")
 
 
 if __name__ == "__main__":

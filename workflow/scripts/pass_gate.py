@@ -8,15 +8,15 @@ def pass_gate(record: str, passed: str, others: list[str] = (), *, spec: dict) -
 
     `others` is all else that the study makes, so that a closed gate keeps nothing from being made.
     """
-    import json
     from pathlib import Path
 
     from gauntlet.core.errors import GauntletError
+    from gauntlet.core.records import read_json
 
-    short = json.loads(Path(record).read_text(encoding="utf-8"))["shortfalls"]
+    short = read_json(record)["shortfalls"]
     if short:
-        told = "\n".join(short)
-        raise GauntletError(f"The gate of '{spec['study']}' stays closed ({record}).\n{told}")
+        sentences = "\n".join(short)
+        raise GauntletError(f"The gate of '{spec['study']}' is closed ({record}).\n{sentences}")
     Path(passed).write_text("", encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ from gauntlet.runtime.job import run
 
 def plot_bounds(robustness: str, png: str, svg: str, *, spec: dict) -> None:
     """Draw an interval per model wherever a certificate and an attack meet."""
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_rows
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.bounds import draw
 

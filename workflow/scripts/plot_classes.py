@@ -10,7 +10,7 @@ def plot_classes(
 
     `data` are the data.json of spec["datasets"], in that order.
     """
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_rows
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.classes import draw
     from gauntlet.reporting.figures.values import main_threat, read_records

@@ -5,7 +5,7 @@ from gauntlet.runtime.job import run
 
 def plot_curves(robustness: str, records: list[str], png: str, svg: str, *, spec: dict) -> None:
     """Draw a line per defense for every attack with several eps."""
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_rows
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.curves import draw
     from gauntlet.reporting.figures.values import read_records

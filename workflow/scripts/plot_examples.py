@@ -23,7 +23,7 @@ def plot_examples(
 
     import numpy as np
 
-    from gauntlet.evaluation.metrics import read_rows, run_of
+    from gauntlet.core.records import read_rows, run_of
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.examples import Shown, Source, draw
 

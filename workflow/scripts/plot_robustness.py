@@ -5,7 +5,7 @@ from gauntlet.runtime.job import run
 
 def plot_robustness(robustness: str, png: str, svg: str, *, spec: dict) -> None:
     """Draw grouped bars of the study's short table."""
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_rows
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.robustness import draw
 

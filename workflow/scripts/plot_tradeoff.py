@@ -5,7 +5,7 @@ from gauntlet.runtime.job import run
 
 def plot_tradeoff(robustness: str, png: str, svg: str, *, spec: dict) -> None:
     """Draw a mark per defense at the study's main norm and eps."""
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_rows
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.tradeoff import draw
 

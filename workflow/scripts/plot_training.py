@@ -13,7 +13,7 @@ def plot_training(
     import json
     from pathlib import Path
 
-    from gauntlet.evaluation.metrics import read_rows, run_of
+    from gauntlet.core.records import read_rows, run_of
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.training import Training, draw
 

@@ -5,7 +5,7 @@ from gauntlet.runtime.job import run
 
 def plot_transfer(robustness: str, png: str, svg: str, *, spec: dict) -> None:
     """Draw a matrix of source and target for every attack that is transferred."""
-    from gauntlet.evaluation.metrics import read_rows
+    from gauntlet.core.records import read_rows
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.transfer import draw
 

@@ -1,74 +1,70 @@
-"""Publish a study's summary for programs (CSV), for people (Markdown) and for papers (LaTeX)."""
+"""Publish a study's summary for programs (JSON, CSV), for readers (Markdown) and for LaTeX."""
 
 from gauntlet.runtime.job import run_here
 
 
 def publish_tables(
-    robustness: str,
+    rows: str,
     provenances: list[str],
+    records: list[str],
+    summary: str,
     summary_csv: str,
     summary_md: str,
     summary_tex: str,
     timings: str,
     certificates: str,
-    records: list[str] = (),
     *,
     spec: dict,
 ) -> None:
-    """Join seeds and write the tables.
+    """Join seeds and write the tables; `summary` is the record that they are made from.
 
-    `provenances` are the trainings' records. Their seconds differ from run to run, so they stand
-    in `timings` and in the tables for people, never in `summary_csv`. `records` are the
-    evaluations', which hold what certificates prove.
+    `rows` is the record of all models, `provenances` are those of the trainings. Their seconds
+    differ from run to run, so they stand in `timings` and in the tables for readers, never in
+    `summary_csv`. `records` are the evaluations', which hold what certificates prove.
     """
     from pathlib import Path
 
-    from gauntlet.evaluation.certified_accuracy import CERTIFICATES
-    from gauntlet.evaluation.metrics import RUN_NAMES, read_rows, write_rows
-    from gauntlet.evaluation.summary import SUMMARY, summarize
+    from gauntlet.core.records import RUN_NAMES, read_json, write_json, write_rows
+    from gauntlet.evaluation import certified_accuracy
+    from gauntlet.evaluation.summary import COLUMNS, summarize
     from gauntlet.reporting import audit_columns, certificate_tables, tables
+    from gauntlet.reporting.cells import summary_cells
 
-    summary = summarize(read_rows(robustness))
-    write_rows(summary_csv, SUMMARY, summary)
+    joined = summarize(read_json(rows)["rows"])
+    write_json(summary, {"study": spec["study"], "rows": joined}, sort=False)
+    write_rows(summary_csv, COLUMNS, map(summary_cells, joined))
 
     spent, seconds = _costs(provenances)
     write_rows(timings, (*RUN_NAMES, *tables.COSTS), spent)
 
-    proven = certificate_tables.rows_of(map(_read, records))
-    write_rows(certificates, CERTIFICATES, proven)
+    proven = certificate_tables.rows_of(map(read_json, records))
+    write_rows(certificates, certified_accuracy.COLUMNS, proven)
 
     parts = [
-        tables.headline_table(summary, seconds),
+        tables.headline_table(joined, seconds),
         *certificate_tables.certificate_tables(proven),
+        tables.full_table(joined),
     ]
-    parts.append(tables.full_table(summary))
-    notes = [*tables.warnings(summary), *audit_columns.lines(summary), *tables.NOTES]
+    notes = [*tables.warnings(joined), *audit_columns.lines(joined), *tables.NOTES]
     notes += certificate_tables.NOTES if proven else ()
     Path(summary_md).write_text(tables.markdown(spec["study"], parts, notes), encoding="utf-8")
     Path(summary_tex).write_text(tables.latex(spec["study"], parts, notes), encoding="utf-8")
 
 
-def _read(path: str) -> dict:
-    import json
-    from pathlib import Path
-
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 def _costs(provenances: list[str]) -> tuple[list[dict], dict[tuple, list[float]]]:
-    """Give each training's costs, and the seconds of each model's seeds."""
-    from gauntlet.evaluation.metrics import RUN_NAMES, run_of
+    """Give each training's costs, and the seconds of each (dataset, model, defense)."""
+    from gauntlet.core.records import read_json, run_of
     from gauntlet.reporting.tables import COSTS
 
     spent, seconds = [], {}
     for path in provenances:
-        record = _read(path)
+        record = read_json(path)
         if record.get("rule") == "import_model":
             continue  # nothing was trained
-        names = run_of(path)
-        costs = {name: record.get(name) for name in COSTS}
-        spent.append(dict(zip(RUN_NAMES, names, strict=True)) | costs)
-        seconds.setdefault(names[:3], []).append(float(record["seconds"]))
+        run = run_of(path)
+        spent.append(run._asdict() | {name: record.get(name) for name in COSTS})
+        model = (run.dataset, run.model, run.defense)
+        seconds.setdefault(model, []).append(float(record["seconds"]))
     return spent, seconds
 
 

@@ -11,7 +11,7 @@ def rerun_attack(images, labels, meta, split, weights, audit, examples, ledger, 
     import numpy as np
     import torch
 
-    from gauntlet.core import tensor_io
+    from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.models import evaluating
     from gauntlet.stages import inputs, rerun
@@ -21,9 +21,9 @@ def rerun_attack(images, labels, meta, split, weights, audit, examples, ledger, 
 
     device = prepare(spec)
     part = inputs.load_part(images, labels, meta, split, spec["part"], device)
-    eval_images = EvalImages(*part, tensor_io.read_json(meta)["source"])
+    eval_images = EvalImages(*part, records.read_json(meta)["source"])
     made, rows = [rerun.nothing(eval_images.images)], []
-    if remedies := tensor_io.read_json(audit)["remedies"]:
+    if remedies := records.read_json(audit)["remedies"]:
         model = inputs.trained_model(spec, meta, weights).to(device)
         with evaluating(model), torch.random.fork_rng():
             torch.manual_seed(spec["seed"])
@@ -33,7 +33,7 @@ def rerun_attack(images, labels, meta, split, weights, audit, examples, ledger, 
                 rows += judged(model, own, eval_images, saved, "white-box", crafted)
                 made.append(crafted.examples.flatten(0, 1))
     np.save(examples, torch.cat(made).numpy())
-    tensor_io.write_rows(ledger, COLUMNS, rows)
+    records.write_rows(ledger, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def train_model(
     """
     from pathlib import Path
 
-    from gauntlet.core import device, tensor_io
+    from gauntlet.core import device, records, tensor_io
     from gauntlet.stages import train, train_launcher
     from gauntlet.training import loop
     from gauntlet.training.data_parallel import SingleProcess
@@ -34,8 +34,8 @@ def train_model(
         raise
     tensor_io.save_state(outcome.best, best)
     tensor_io.save_state(outcome.last, last)
-    tensor_io.write_rows(history, outcome.history[0], outcome.history)
-    tensor_io.write_json(record, loop.choice_record(spec, outcome))
+    records.write_rows(history, outcome.history[0], outcome.history)
+    records.write_json(record, loop.choice_record(spec, outcome))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ def transfer_examples(images, labels, meta, split, weights, draws, ledger, *, sp
     """Write the ledger of another model's examples (full strength, never frozen) on this model."""
     import torch
 
-    from gauntlet.core import tensor_io
+    from gauntlet.core import records, tensor_io
     from gauntlet.core.device import prepare
     from gauntlet.core.errors import GauntletError
     from gauntlet.models import evaluating
@@ -28,7 +28,7 @@ def transfer_examples(images, labels, meta, split, weights, draws, ledger, *, sp
     with evaluating(model):
         hostile = torch.tensor(saved).to(device).unflatten(0, (len(spec["points"]), -1))
         rows = judged(model, spec, eval_images, hostile, "transfer")
-        tensor_io.write_rows(ledger, COLUMNS, rows)
+        records.write_rows(ledger, COLUMNS, rows)
 
 
 if __name__ == "__main__":

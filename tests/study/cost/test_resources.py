@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gauntlet.study.cost.dataset_sizes import population
+from gauntlet.study.cost.dataset_sizes import dataset_sizes
 from gauntlet.study.cost.estimate import load_config
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.plan import Plan
@@ -106,7 +106,7 @@ def test_images_of_your_own_are_counted_from_the_file_itself(tmp_path, order):
     split = {"test": 0.2, "validation": 0.25, "train_limit": None}
     split |= {"validation_limit": 5, "test_limit": None}
     own = {"source": "npz", "path": str(tmp_path / "own.npz"), "images_key": "images"}
-    found = population(own | {"split": split})
+    found = dataset_sizes(own | {"split": split})
     assert (found.shape, found.train, found.validation, found.test) == ((3, 12, 16), 30, 5, 10)
 
 
@@ -119,12 +119,13 @@ def test_images_in_a_folder_are_counted(tmp_path):
         ("train_limit", "validation_limit", "test_limit")
     )
     own = {"source": "image_folder", "path": str(tmp_path / "own"), "size": [9, 8], "channels": 1}
-    found = population(own | {"split": split})
+    found = dataset_sizes(own | {"split": split})
     assert found == (6, 2, 2, (1, 9, 8), 2)
-    missing = population(own | {"split": split, "path": str(tmp_path / "none")})
+    missing = dataset_sizes(own | {"split": split, "path": str(tmp_path / "none")})
     assert missing.train > 0
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_plan_is_snakemakes_and_every_job_asks_for_memory_and_time(tmp_path, name):
     jobs, asked = _dry_run(tmp_path, ROOT / "config" / name)
@@ -148,6 +149,7 @@ def _dry_run(folder, config):
     return jobs, [line for line in printed.splitlines() if re.match(" +resources: .*mem_mb", line)]
 
 
+@pytest.mark.workflow
 def test_the_plan_of_shards_is_snakemakes(tmp_path):
     (tmp_path / "overlay.yaml").write_text(json.dumps({"compute": {"shards": 3}}))
     jobs, _ = _dry_run(tmp_path, tmp_path / "overlay.yaml")

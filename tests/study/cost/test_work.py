@@ -10,19 +10,22 @@ from torch import nn
 
 from gauntlet.attacks import bind
 from gauntlet.core.image_rng import Streams
+from gauntlet.core.plugin_facts import facts
+from gauntlet.core.plugins import available
 from gauntlet.stages import craft
-from gauntlet.study.cost.attack_passes import ATTACKS, attack_passes, draw_passes
-from gauntlet.study.cost.dataset_sizes import Population, population
+from gauntlet.study.cost.attack_passes import attack_passes, draw_passes
+from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.model_flops import cost_of
-from gauntlet.study.cost.work import COUNTERS, work_of
-from gauntlet.study.plan import MAKERS
+from gauntlet.study.cost.work import COUNTERS, ROWS, work_of
+from gauntlet.study.job_needs import JobName
+from gauntlet.study.job_table import JOBS, spec_of
 from gauntlet.study.schema import complete
 from gauntlet.training import loop
 from tests.helpers.snakes import ROOT
 from tests.helpers.tiny import CNN, NORMED, PGD, SHAPE, model, part, spec
 
 CLASSES, PIXELS = 4, 64
-PEOPLE = Population(train=48, validation=16, test=24, shape=SHAPE, classes=2)
+SIZES = DatasetSizes(train=48, validation=16, test=24, shape=SHAPE, classes=2)
 AREA = {"norm": "linf", "eps": 1e-4}
 L2 = {"norm": "l2", "eps": 1e-4}
 # Settings under which no image falls: every pass is made. The last number: what may be left out.
@@ -98,9 +101,16 @@ def test_passes_of_a_draw_are_counted(linear, kind):
     assert len(calls) in (told.forwards - 1, told.forwards)  # which counts its loss too
 
 
-def test_every_attack_of_the_schema_is_counted():
-    branches = _schema()["$defs"]["attack"]["properties"]["kind"]["enum"]
-    assert set(branches) | {"adaptive"} == set(ATTACKS)
+@pytest.mark.parametrize("kind", available("attacks"))
+def test_every_attack_names_its_passes_in_its_own_file(kind):
+    known = facts("attacks", kind)
+    assert "FORWARDS" in known.constants
+    assert ("BACKWARDS" in known.constants) != bool(known.get("GRADIENT_FREE"))
+    own = {"kind": kind} | ({"norm": "l2", "eps": 1.0} if "norm" in known.arguments else {})
+    branch = _schema()["$defs"][f"attack_{kind}"]["properties"]
+    own |= {key: rule["default"] for key, rule in branch.items() if "default" in rule}
+    found = attack_passes(own, PIXELS, CLASSES)
+    assert found.forwards > 0 and (found.backwards > 0) != bool(known.get("GRADIENT_FREE"))
 
 
 def _schema():
@@ -123,7 +133,7 @@ def test_forward_passes_of_a_training_are_counted(defense, steps):
     own, network = spec(defense), model()
     if "attack" in own["defense"]:
         own["defense"] = own["defense"] | {"attack": PGD | {"steps": steps, "restarts": 1}}
-    told = work_of("train_model", own, PEOPLE)
+    told = work_of("train_model", own, SIZES)
     shown = _shown(network, lambda: loop.fit(network, own, part(48), part(16, seed=1)))
     watched = 2 * 16 * (3 + 2 + 4)  # validation in two epochs, which ends early for what falls
     trained = told.forwards - watched
@@ -138,7 +148,7 @@ def test_forward_passes_of_trades_and_static_training_are_counted():
             own["defense"] = own["defense"] | {"attack": PGD | {"restarts": 1}}
         fit = (network, own, part(48), part(16, seed=1), *more)
         shown = _shown(network, lambda fit=fit: loop.fit(*fit))
-        told = work_of("train_model", own, PEOPLE).forwards
+        told = work_of("train_model", own, SIZES).forwards
         assert told - 2 * 16 * 9 <= shown <= told
 
 
@@ -148,21 +158,21 @@ def test_passes_of_crafting_are_the_ledgers(linear):
     own = {"points": points, "loss_draws": 2, "part": "test", "model": CNN}
     own |= {"batch": 8, "precision": "float32", "seed": 0}
     made = craft.craft(network, own, craft.EvalImages(torch.arange(12), images, labels))
-    people = PEOPLE._replace(test=12, classes=CLASSES)
-    whole = work_of("craft_examples", own, people)
-    attack = work_of("craft_examples", own | {"loss_draws": 0}, people)
-    judged = work_of("craft_examples", own | {"points": points[:1], "loss_draws": 0}, people)
+    sizes = SIZES._replace(test=12, classes=CLASSES)
+    whole = work_of("craft_examples", own, sizes)
+    attack = work_of("craft_examples", own | {"loss_draws": 0}, sizes)
+    judged = work_of("craft_examples", own | {"points": points[:1], "loss_draws": 0}, sizes)
     assert int(made.backwards[-1].sum()) == attack.backwards == 2 * judged.backwards
     assert 0 < attack.forwards - int(made.forwards[-1].sum()) <= 12 * 12  # judging is extra
     assert whole.backwards - attack.backwards == 12 * 2 * 2 * 5
-    third = work_of("craft_shard", own | {"shard": "1-of-3"}, people)
+    third = work_of("craft_shard", own | {"shard": "1-of-3"}, sizes)
     assert third.forwards * 3 == pytest.approx(whole.forwards)
 
 
 GROWING = {
-    "epochs": lambda n: work_of("train_model", spec("adversarial", epochs=n), PEOPLE),
-    "images": lambda n: work_of("train_model", spec("trades"), PEOPLE._replace(train=100 * n)),
-    "validation": lambda n: work_of("train_model", spec(), PEOPLE._replace(validation=100 * n)),
+    "epochs": lambda n: work_of("train_model", spec("adversarial", epochs=n), SIZES),
+    "images": lambda n: work_of("train_model", spec("trades"), SIZES._replace(train=100 * n)),
+    "validation": lambda n: work_of("train_model", spec(), SIZES._replace(validation=100 * n)),
     "steps": lambda n: _crafted({**FIXED["pgd"][0], "steps": n}),
     "restarts": lambda n: _crafted({**FIXED["pgd"][0], "restarts": n}),
     "certified": lambda n: _certified({"kind": "smoothing", "n0": 10, "n": n}),
@@ -175,12 +185,12 @@ GROWING = {
 
 def _crafted(settings):
     own = {"points": [{"kind": "pgd", **settings}], "part": "test", "loss_draws": 0, "model": CNN}
-    return work_of("craft_examples", own, PEOPLE)
+    return work_of("craft_examples", own, SIZES)
 
 
 def _certified(*points):
     own = {"certificate": list(points), "part": "test", "model": CNN}
-    return work_of("certify_robustness", own, PEOPLE)
+    return work_of("certify_robustness", own, SIZES)
 
 
 @pytest.mark.parametrize("what", GROWING)
@@ -224,22 +234,21 @@ def test_a_declared_network_costs_what_it_says():
     assert math.isclose(unknown.macs, 1.814e9)
 
 
-def test_populations_are_those_of_the_split():
+def test_dataset_sizes_are_those_of_the_split():
     whole = {"test": None, "validation": 0.1, "train_limit": None, "validation_limit": 50}
-    found = population({"source": "mnist", "split": whole | {"test_limit": 100}})
-    assert found == Population(54000, 50, 100, (1, 28, 28), 10)
-    digits = population({"source": "sklearn_digits", "split": whole | {"test_limit": None}})
+    found = dataset_sizes({"source": "mnist", "split": whole | {"test_limit": 100}})
+    assert found == DatasetSizes(54000, 50, 100, (1, 28, 28), 10)
+    digits = dataset_sizes({"source": "sklearn_digits", "split": whole | {"test_limit": None}})
     assert (digits.train, digits.test, digits.pixels) == (1294, 359, 64)
 
 
 def test_every_rule_with_a_network_is_counted():
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     filled = complete(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
-    people = population(filled["datasets"]["digits"])
+    sizes = dataset_sizes(filled["datasets"]["digits"])
     names = {"dataset": "digits", "model": "article_cnn", "defense": "pgd_at", "seed": "0"}
     names |= {"study": "quickstart", "attack": "pgd40", "part": "test", "source": "baseline"}
-    for rule in COUNTERS:
-        make, wanted = MAKERS[rule]
-        if set(wanted) <= set(names) and rule != "import_model":
-            own = make(filled, **{name: names[name] for name in wanted})
-            assert work_of(rule, own, people).effort > 0, rule
+    for rule in (*COUNTERS, *ROWS, "check_attacks"):
+        if set(JOBS[rule].names) <= set(names) and rule != "import_model":
+            own = spec_of(filled, JobName(rule, names))
+            assert work_of(rule, own, sizes).effort > 0, rule

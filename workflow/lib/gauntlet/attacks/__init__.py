@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.core.plugins import load
 
 
 def bind(settings: dict) -> Callable:
-    """Give the attack that a resolved setting names: call it with model, images, labels, generator.
+    """Give the attack that a resolved setting names: call it with model, images, labels, streams.
 
     `settings` is `{"kind": ..., **keyword settings}`. An eps list must have been split before.
     """
     chosen = {key: value for key, value in settings.items() if key != "kind"}
-    return partial(load("attacks", settings["kind"]), **chosen)
+    return partial(attack(load("attacks", settings["kind"])), **chosen)

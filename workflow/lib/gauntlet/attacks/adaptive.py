@@ -1,4 +1,4 @@
-"""The attack that goes around what hides gradients, as an audit has found it."""
+"""The attack that works around masked gradients, with the remedies that an audit asked for."""
 
 from functools import partial
 
@@ -9,6 +9,8 @@ from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
 from gauntlet.attacks.base.bpda import StraightThrough
 from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.square import square
 from gauntlet.core.batched_model import BatchedModel, as_batched
 from gauntlet.core.image_rng import Streams
@@ -18,8 +20,18 @@ TARGETS = 3
 HALF = 0.5  # of the passes that an example must fool to count as found
 MEMBERS = ("apgd_margin", "apgd_ce", "apgd_t", "square")
 AVERAGED = ("apgd_margin", "apgd_ce")  # of a model that answers differently each time
+NORMS = ("linf", "l2")
+FORWARDS = (
+    "2 * restarts * samples * (steps + 2) if samples > 1 else "
+    "1 + restarts * (2 + min(TARGETS, classes - 1)) * (steps + 1) + queries"
+)
+BACKWARDS = (
+    "2 * restarts * samples * (steps + 1) if samples > 1 else "
+    "restarts * (2 + min(TARGETS, classes - 1)) * steps"
+)
 
 
+@attack
 def adaptive(
     model,
     images: Tensor,
@@ -34,26 +46,25 @@ def adaptive(
     samples: int = 1,
     straight_through: bool = False,
 ) -> AttackResult:
-    """Attack by losses that no scale hides, from several starts, then by random search.
+    """Attack with scale-free losses from several starts, then with random search.
 
-    Auto-PGD climbs the margin, the cross-entropy, and the margin towards each of the likeliest
-    3 classes; Square, which needs no gradient, looks for the rest. `straight_through` passes
-    gradients through what cuts them off. With more than one of `samples`, for a model that answers
-    differently each time, Auto-PGD alone climbs the margin and the cross-entropy, both averaged
-    over so many passes, and goes all the way; of its examples the one is kept that fools most of as
-    many fresh passes. Sources: Tramer et al. 2020, "On Adaptive Attacks to
-    Adversarial Example Defenses"; Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of
-    Security". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images'
-    unit; norms linf and l2. Examples are judged on the model itself.
+    Auto-PGD raises the margin, the cross-entropy, and the margin towards each of the likeliest
+    3 classes; Square, which needs no gradient, attacks the rest. `straight_through` replaces the
+    gradient of operations that have none (BPDA). With `samples` above 1, for a model that answers
+    differently each time, only Auto-PGD runs: on the margin and on the cross-entropy, averaged over
+    that many passes, with all steps; the example is kept that fools most of as many new passes.
+    Sources: Tramer et al. 2020, "On Adaptive Attacks to Adversarial Example Defenses"; Athalye et
+    al. 2018, "Obfuscated Gradients Give a False Sense of Security". Shapes: images
+    [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and
+    l2. Examples are judged on the model itself.
     Raises ValueError for another norm, or steps, restarts, queries or samples below 1.
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
     batched = as_batched(model)
-    if min(steps, restarts, queries, samples) < 1:
-        raise ValueError("steps, restarts, queries and samples must all be 1 or more")
-    seen = StraightThrough(batched.model) if straight_through else batched.model
-    adapted = BatchedModel(seen, batched.batch, "float32", samples)
+    require_counts(steps=steps, restarts=restarts, queries=queries, samples=samples)
+    attacked = StraightThrough(batched.model) if straight_through else batched.model
+    adapted = BatchedModel(attacked, batched.batch, "float32", samples)
     if samples > 1:
         area = {"norm": norm, "eps": eps, "steps": steps}
         return _most_often(adapted, images, labels, streams, restarts, area)
@@ -68,11 +79,11 @@ def members(settings: dict) -> tuple[str, ...]:
 
 def _members(norm: str, eps: float, steps: int, restarts: int, queries: int) -> list[Member]:
     area = {"norm": norm, "eps": eps}
-    climb = area | {"steps": steps, "restarts": restarts}
+    common = area | {"steps": steps, "restarts": restarts}
     attacks = (
-        partial(apgd, loss="margin", **climb),
-        partial(apgd, **climb),
-        partial(apgd_t, targets=TARGETS, loss="margin", **climb),
+        partial(apgd, loss="margin", **common),
+        partial(apgd, **common),
+        partial(apgd_t, targets=TARGETS, loss="margin", **common),
         partial(square, queries=queries, **area),
     )
     return list(zip(MEMBERS, attacks, strict=True))
@@ -81,14 +92,14 @@ def _members(norm: str, eps: float, steps: int, restarts: int, queries: int) -> 
 def _most_often(
     batched: BatchedModel, images, labels, streams: Streams, restarts: int, area: dict
 ) -> AttackResult:
-    """Climb all the way from every start, and keep the example that fools most passes."""
+    """Take all steps from every start, and keep the example that fools most passes."""
     best, rate = images.clone(), torch.full_like(labels, -1, dtype=torch.float32)
     by, forwards, backwards = torch.full_like(labels, -1), labels * 0, labels * 0
     for number, name in enumerate(AVERAGED):
         for restart in range(restarts):
             own = streams.fork("member", name, restart)
-            climb = area | {"loss": name.removeprefix("apgd_"), "early_stop": False}
-            found = apgd(batched, images, labels, streams=own, **climb)
+            settings = area | {"loss": name.removeprefix("apgd_"), "early_stop": False}
+            found = apgd(batched, images, labels, streams=own, **settings)
             fooled = _fooling_rate(batched, found.images, labels)
             better = fooled > rate
             best = torch.where(per_image(better), found.images, best)

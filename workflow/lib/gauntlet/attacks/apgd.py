@@ -3,15 +3,25 @@
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base.apgd_loop import auto_climb
-from gauntlet.attacks.base.losses import LOSSES, choose_loss, class_count
+from gauntlet.attacks.base.apgd_loop import auto_pgd
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.losses import choose_loss
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import full_strength, rounds
+from gauntlet.attacks.base.pgd_loop import restart_batches, unjudged
+from gauntlet.attacks.base.settings import require_counts, require_one_start
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2", "l1")
+FOR_TRAINING = True
+CHECK_SLACK = 0.15
+FORWARDS = "restarts * (steps + 1)"
+BACKWARDS = "restarts * steps"
+DRAW_FORWARDS = "steps + 1"
 
+
+@attack
 def apgd(
     model,
     images: Tensor,
@@ -25,31 +35,31 @@ def apgd(
     loss: str = "ce",
     early_stop: bool = True,
 ) -> AttackResult:
-    """Climb a loss (ce, dlr or margin) by steps that set their own length, from random starts.
+    """Raise a loss (ce, dlr or margin) by steps that adapt their length, from random starts.
 
     Sources: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks"; l1 as in Croce & Hein 2021, "Mind the Box". Shapes: images
     [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf, l2, l1.
-    Departures: starts are uniform in the ball (not stretched to its face); l1 makes no run in
-    larger balls before. Without `early_stop`, one climb of full length gives every image's point
-    of highest loss, for transfer and loss statistics (`restarts` must then be 1).
-    Raises ValueError for a loss that needs more classes, or steps or restarts below 1.
+    Departures: starts are uniform in the ball (not stretched to its boundary); l1 makes no runs in
+    larger balls first. Without `early_stop`, all steps are taken from one start, and every image
+    gets its point of highest loss, for transfer and loss statistics (`restarts` must then be 1).
+    Raises ValueError for an unknown loss or norm, a negative eps, dlr with fewer than 3 classes,
+    steps or restarts below 1, or restarts without `early_stop`.
     """
-    if steps < 1 or restarts < 1:
-        raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
+    require_counts(steps=steps, restarts=restarts)
+    require_one_start(early_stop, restarts)
     area, state = ball(images, norm, eps), AttackState(model, images, labels)
-    chosen = LOSSES[loss] if loss == "ce" else choose_loss(loss, class_count(state))
+    chosen = choose_loss(loss)
 
-    def climbed(logits: Tensor, truth: Tensor, aim: Tensor) -> Tensor:
+    def untargeted(logits: Tensor, truth: Tensor, targets: Tensor) -> Tensor:
         return chosen(logits, truth)
 
     if not early_stop:
-        assert restarts == 1, "a climb of full length has one start"
         rows, start = torch.arange(len(images), device=images.device), area.random_start(streams)
-        found = auto_climb(state, area, rows, start, rows, steps=steps, loss=climbed, drop=False)
-        return full_strength(found, steps + 1)
-    for rows, restart in rounds(state, restarts):
+        found = auto_pgd(state, area, rows, start, rows, steps=steps, loss=untargeted, drop=False)
+        return unjudged(found, steps + 1)
+    for rows, restart in restart_batches(state, restarts):
         part = area.select(rows)
         start = part.random_start(streams.select(rows).fork("restart", restart))
-        auto_climb(state, part, rows, start, restart, steps=steps, loss=climbed)
-    return state.attempt()
+        auto_pgd(state, part, rows, start, restart, steps=steps, loss=untargeted)
+    return state.result()

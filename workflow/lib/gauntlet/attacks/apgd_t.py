@@ -2,23 +2,27 @@
 
 from torch import Tensor
 
-from gauntlet.attacks.base.apgd_loop import auto_climb
+from gauntlet.attacks.base.apgd_loop import auto_pgd
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import (
-    TARGETED_LEAST,
-    class_count,
     likely_targets,
     targeted_dlr,
     targeted_margin,
 )
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import rounds
+from gauntlet.attacks.base.pgd_loop import restart_batches
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 LOSSES = {"dlr": targeted_dlr, "margin": targeted_margin}
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (steps + 1)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
+@attack
 def apgd_t(
     model,
     images: Tensor,
@@ -32,7 +36,7 @@ def apgd_t(
     targets: int = 9,
     loss: str = "dlr",
 ) -> AttackResult:
-    """Climb a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
+    """Raise a targeted loss (dlr or margin) towards the classes of highest clean logits in turn.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
@@ -40,22 +44,13 @@ def apgd_t(
     targets. Departures as in `apgd`; any other class counts as success, not only the target.
     Raises ValueError for a loss that needs more classes, or steps, restarts or targets below 1.
     """
-    if min(steps, restarts, targets) < 1:
-        raise ValueError(
-            f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
-            f"all must be 1 or more"
-        )
+    require_counts(steps=steps, restarts=restarts, targets=targets)
     area, state = ball(images, norm, eps), AttackState(model, images, labels)
     if loss not in LOSSES:
         raise ValueError(f"loss is {loss!r}; allowed are {', '.join(LOSSES)}")
-    if loss == "dlr" and class_count(state) < TARGETED_LEAST:
-        raise ValueError(
-            f"loss is 'dlr', whose targeted form needs {TARGETED_LEAST} classes or more; the "
-            f"model has {class_count(state)}: use margin"
-        )
     ranked = likely_targets(state, targets)
-    for rows, number in rounds(state, restarts * ranked.shape[1]):
-        part, aim = area.select(rows), ranked[rows, number % ranked.shape[1]]
+    for rows, number in restart_batches(state, restarts * ranked.shape[1]):
+        part, target = area.select(rows), ranked[rows, number % ranked.shape[1]]
         start = part.random_start(streams.select(rows).fork("restart", number))
-        auto_climb(state, part, rows, start, aim, steps=steps, loss=LOSSES[loss])
-    return state.attempt()
+        auto_pgd(state, part, rows, start, target, steps=steps, loss=LOSSES[loss])
+    return state.result()

@@ -7,6 +7,7 @@ from torch import Tensor
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
 from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import TARGETED_LEAST
 from gauntlet.attacks.fab_t import fab_t
 from gauntlet.attacks.square import square
@@ -19,8 +20,17 @@ VERSIONS = {
     "standard": ("apgd_ce", "apgd_t", "fab_t", "square"),
     "rand": ("apgd_ce", "apgd_dlr"),
 }
+NORMS = ("linf", "l2")
+FORWARDS = (
+    "2 * SAMPLES * (STEPS + 1) if version == 'rand' else "
+    "STEPS + 3 + min(TARGETS, classes - 1) * (3 * STEPS + 11) + QUERIES"
+)
+BACKWARDS = (
+    "2 * SAMPLES * STEPS if version == 'rand' else STEPS * (1 + 2 * min(TARGETS, classes - 1))"
+)
 
 
+@attack
 def autoattack(
     model,
     images: Tensor,
@@ -31,7 +41,7 @@ def autoattack(
     eps: float,
     version: str = "standard",
 ) -> AttackResult:
-    """Run AutoAttack's members on the survivors of those before, with the reference's parameters.
+    """Run AutoAttack's members in turn, each where those before failed, as the reference does.
 
     `standard` is APGD on cross-entropy, targeted APGD on DLR towards 9 classes, targeted FAB, and
     Square with 5,000 queries; `rand`, for models that answer differently each time, is APGD on
@@ -48,8 +58,8 @@ def autoattack(
     batched = as_batched(model)
     classes = batched(images[:1]).shape[1]
     make = _standard if version == "standard" else _rand
-    seen = batched if version == "standard" else batched.averaging(SAMPLES)
-    return in_turn(seen, images, labels, streams, make(norm, eps, classes), norm, eps)
+    attacked = batched if version == "standard" else batched.averaged_over(SAMPLES)
+    return in_turn(attacked, images, labels, streams, make(norm, eps, classes), norm, eps)
 
 
 def members(settings: dict) -> tuple[str, ...]:
@@ -59,10 +69,10 @@ def members(settings: dict) -> tuple[str, ...]:
 
 def _standard(norm: str, eps: float, classes: int) -> list[Member]:
     area = {"norm": norm, "eps": eps}
-    towards = "dlr" if classes >= TARGETED_LEAST else "margin"
+    loss = "dlr" if classes >= TARGETED_LEAST else "margin"
     return [
         ("apgd_ce", partial(apgd, steps=STEPS, **area)),
-        ("apgd_t", partial(apgd_t, steps=STEPS, targets=TARGETS, loss=towards, **area)),
+        ("apgd_t", partial(apgd_t, steps=STEPS, targets=TARGETS, loss=loss, **area)),
         ("fab_t", partial(fab_t, steps=STEPS, targets=TARGETS, **area)),
         ("square", partial(square, queries=QUERIES, **area)),
     ]

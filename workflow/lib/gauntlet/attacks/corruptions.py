@@ -1,4 +1,4 @@
-"""Common corruptions: does the model withstand what happens without any adversary?"""
+"""Common corruptions: changes of an image that happen without an adversary."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,12 +7,18 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base.corruption_ops import CORRUPTIONS, corrupt
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+THREAT, SIZE = "corruptions", "severity"
+GRADIENT_FREE = True
+FORWARDS = "len(names) if names else 15"
 
+
+@attack
 def corruptions(
     model,
     images: Tensor,
@@ -22,7 +28,7 @@ def corruptions(
     names: Sequence[str] | None = None,
     severity: int = 3,
 ) -> AttackResult:
-    """Try every named corruption (all without names) on the images that stand; one is enough.
+    """Try the named corruptions (all, without names) in turn, until one is misclassified.
 
     Sources: Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common
     Corruptions and Perturbations"; Mu & Gilmer 2019, "MNIST-C". Shapes: images [N, C, H, W] float32
@@ -32,18 +38,18 @@ def corruptions(
     chosen = members({"names": names})
     unknown = [name for name in chosen if name not in CORRUPTIONS]
     if unknown or severity not in (1, 2, 3, 4, 5):
-        told = f"names holds {unknown[0]!r}" if unknown else f"severity is {severity!r}"
-        raise ValueError(f"{told}; allowed are {', '.join(CORRUPTIONS)}, and severities 1 to 5")
+        problem = f"names holds {unknown[0]!r}" if unknown else f"severity is {severity!r}"
+        raise ValueError(f"{problem}; allowed are {', '.join(CORRUPTIONS)}, and severities 1 to 5")
     state, by = AttackState(model, images, labels), torch.full_like(labels, -1)
     for number, name in enumerate(chosen):
         rows = state.active()
         if len(rows) == 0:
             break
         truth = labels[rows]
-        hurt = corrupt(images[rows], name, severity, streams.select(rows))
-        state.judge(rows, hurt, lambda logits, places, truth=truth: ce(logits, truth[places]))
+        corrupted = corrupt(images[rows], name, severity, streams.select(rows))
+        state.judge(rows, corrupted, lambda logits, places, truth=truth: ce(logits, truth[places]))
         by[rows[state.success[rows]]] = number
-    return dataclasses.replace(state.attempt(), success_by=by, members=chosen)
+    return dataclasses.replace(state.result(), success_by=by, members=chosen)
 
 
 def members(settings: dict) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from math import cos, pi
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.gradients import length, unit
 from gauntlet.attacks.base.losses import ce, margin, others, picked
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.batched_model import Objective
@@ -13,14 +15,18 @@ from gauntlet.core.threat_models import AttackResult, per_image
 
 FIRST, LAST = 1.0, 0.01  # length of the first and the last step
 RADIUS = 1.0  # of the first sphere
-HASTE = 0.3  # gamma until an image has seen a success and a failure: the scale is found soon
-CALM = 0.02  # share of gamma that is left at the end
+FIRST_GAMMA = 0.3  # until an image has had a success and a failure: the scale is found quickly
+LAST_GAMMA = 0.02  # share of gamma that is left at the end
 TINY = 1e-12
-EARLY = 0.5  # share of the steps that climb the cross-entropy
-GAP = 10.0  # from the label's logit to the mean of the others, as the cross-entropy sees them
+EARLY = 0.5  # share of the steps that raise the cross-entropy
+GAP = 10.0  # from the label's logit to the mean of the others, after scaling
 LEAST_GAP = 1e-6
+NORMS = ("l2",)
+FORWARDS = "steps + 2"
+BACKWARDS = "steps"
 
 
+@attack
 def ddn(
     model,
     images: Tensor,
@@ -31,15 +37,15 @@ def ddn(
     steps: int = 100,
     gamma: float = 0.05,
 ) -> AttackResult:
-    """Climb a loss on a sphere that shrinks after a success and grows after a failure.
+    """Raise a loss on a sphere that shrinks after a success and grows after a failure.
 
     Source: Rony et al. 2019, "Decoupling Direction and Norm for Efficient Gradient-Based L2
     Adversarial Attacks and Defenses". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N]
     int64; norm l2 only; all images take all steps. Departures: the cross-entropy is that of logits
-    scaled so that an image's clean ones lie 10 apart, and the second half of the steps climbs the
-    margin, so that neither the scale of logits nor a mixture of classes keeps it from the boundary;
-    the radius changes by 0.3 until an image has seen a success and a failure, then `gamma` falls
-    along a cosine, so that the last spheres lie close together; examples are not rounded to 8 bits.
+    scaled so that an image's clean ones lie 10 apart, and the second half of the steps raises the
+    margin, so that neither the scale of logits nor a mixture of classes prevents success; the
+    radius changes by 0.3 until an image has had a success and a failure, then `gamma` falls along a
+    cosine, so that the last spheres lie close together; examples are not rounded to 8 bits.
     Raises ValueError for another norm, steps below 1 or a gamma outside 0 to 1.
     """
     if norm != "l2":
@@ -51,30 +57,32 @@ def ddn(
     early, late = _losses(state, rows)
     radius, failed = torch.full_like(state.value, RADIUS), torch.zeros_like(state.success)
     for number in range(steps):
-        gradient, _, missed = state.climb(rows, examples, early if number < EARLY * steps else late)
+        gradient, _, missed = state.gradient(
+            rows, examples, early if number < EARLY * steps else late
+        )
         left = (1 + cos(pi * number / steps)) / 2
         failed |= ~missed & (number > 0)
-        calm = gamma * (CALM + (1 - CALM) * left)
-        change = torch.where(failed & state.success, calm, max(HASTE, gamma))
+        final_gamma = gamma * (LAST_GAMMA + (1 - LAST_GAMMA) * left)
+        change = torch.where(failed & state.success, final_gamma, max(FIRST_GAMMA, gamma))
         radius = radius * torch.where(missed, 1 - change, 1 + change)
         radius = torch.minimum(radius, state.distance())
-        push = _direction(gradient, streams.fork(number))
-        delta = examples - images + (LAST + (FIRST - LAST) * left) * push
-        length = delta.flatten(1).norm(dim=1).clamp(min=TINY)
-        examples = (images + delta * per_image(radius / length)).clamp(0, 1)
+        direction = _direction(gradient, streams.fork(number))
+        delta = examples - images + (LAST + (FIRST - LAST) * left) * direction
+        span = delta.flatten(1).norm(dim=1).clamp(min=TINY)
+        examples = (images + delta * per_image(radius / span)).clamp(0, 1)
     state.judge(rows, examples)
-    return state.attempt()
+    return state.result()
 
 
 def _losses(state: MinimumNormState, rows: Tensor) -> tuple[Objective, Objective]:
-    """Give what the early steps climb, which sees all classes, and the late ones, which see two."""
+    """Give the objectives of the early steps (all classes) and of the late ones (two classes)."""
     labels = state.labels
     clean, _ = state.judge(rows, state.images)
     rivals = others(clean, labels).nan_to_num(neginf=0).sum(1) / (clean.shape[1] - 1)
-    sharp = GAP / (picked(clean, labels) - rivals).clamp(min=LEAST_GAP)
+    scale = GAP / (picked(clean, labels) - rivals).clamp(min=LEAST_GAP)
 
     def early(logits: Tensor, places: Tensor) -> Tensor:
-        return ce(logits * sharp[places, None], labels[places])
+        return ce(logits * scale[places, None], labels[places])
 
     def late(logits: Tensor, places: Tensor) -> Tensor:
         return margin(logits, labels[places])
@@ -83,11 +91,9 @@ def _losses(state: MinimumNormState, rows: Tensor) -> tuple[Objective, Objective
 
 
 def _direction(gradient: Tensor, streams: Streams) -> Tensor:
-    """Scale each image's gradient to length 1; where there is none, go anywhere."""
-    length = gradient.flatten(1).norm(dim=1)
-    flat = length == 0
+    """Scale each image's gradient to length 1; where it is zero, draw a direction."""
+    flat = length(gradient) == 0
     if bool(flat.any()):
-        anywhere = streams.normal(*gradient.shape[1:], device=gradient.device)
-        gradient = torch.where(per_image(flat), anywhere, gradient)
-        length = gradient.flatten(1).norm(dim=1)
-    return gradient / per_image(length.clamp(min=torch.finfo(torch.float32).tiny))
+        drawn = streams.normal(*gradient.shape[1:], device=gradient.device)
+        gradient = torch.where(per_image(flat), drawn, gradient)
+    return unit(gradient)

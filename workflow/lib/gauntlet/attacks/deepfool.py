@@ -1,20 +1,27 @@
-"""DeepFool: steps to the nearest boundary of the linearised model."""
+"""DeepFool: steps to the nearest boundary of the linearized model."""
 
 import math
 
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.gradients import length, unit
 from gauntlet.attacks.base.losses import likely_targets, targeted_margin
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult, per_image
 
 DUAL = {"l2": 2, "linf": 1}  # order of the norm that slopes are measured in
-BEYOND = 1e-4  # what a step adds to its length, as the authors' code does
-HALVINGS = 10  # of the way from the image to its example: the last share is below 0.1 %
+BEYOND = 1e-4  # added to the length of a step, as in the authors' code
+HALVINGS = 10  # of the way from the image to its example: precise to 0.1 %
+NORMS = ("linf", "l2")
+TYPICAL = 4  # steps until most images are misclassified
+FORWARDS = "1 + min(steps, TYPICAL) * (min(candidates, classes - 1) + 1) + HALVINGS"
+BACKWARDS = "min(steps, TYPICAL) * min(candidates, classes - 1)"
 
 
+@attack
 def deepfool(
     model,
     images: Tensor,
@@ -26,15 +33,15 @@ def deepfool(
     overshoot: float = 0.02,
     candidates: int = 10,
 ) -> AttackResult:
-    """Step to the nearest boundary of the linearised model until the image is misclassified.
+    """Step to the nearest boundary of the linearized model until the image is misclassified.
 
     Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep
     neural networks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; norms l2 and
     linf. The boundaries are those to the `candidates` other classes of highest clean logits; the
     sum of the steps is lengthened by `overshoot`. Nothing is random.
-    Departures: points are cut to [0, 1], and pixels that are at its end do not count in a step that
-    would push them out; what is found is pulled towards its image by 10 halvings of the way (for
-    linf of the box around the image), so that its distance is tight.
+    Departures: points are cut to [0, 1], and a step leaves out pixels that it would move out of
+    that range; each example is moved back towards its image by a binary search with 10 halvings
+    (for linf of the box around the image), so that its distance is tight.
     Raises ValueError for another norm, steps or candidates below 1, or a negative overshoot.
     """
     if norm not in DUAL:
@@ -46,15 +53,15 @@ def deepfool(
         )
     state = MinimumNormState(model, images, labels, norm)
     ranked = likely_targets(state, candidates)
-    walkers = state.active()
+    correct = state.active()
     if ranked.shape[1]:
-        _walk(state, ranked, steps, 1 + overshoot)
-    _pull(state, walkers[state.success[walkers]])
-    return state.attempt()
+        _iterate(state, ranked, steps, 1 + overshoot)
+    _move_back(state, correct[state.success[correct]])
+    return state.result()
 
 
-def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -> None:
-    """Take steps with the images that stand, as many at a time as fill a chunk of the model."""
+def _iterate(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -> None:
+    """Take steps with unsolved images, as many at a time as fill a chunk of the model."""
     total, together = torch.zeros_like(state.images), max(1, state.batched.batch // ranked.shape[1])
     for _ in range(steps):
         rows = state.active()
@@ -67,30 +74,29 @@ def _walk(state: MinimumNormState, ranked: Tensor, steps: int, stretch: float) -
         state.judge(rows, (state.images[rows] + stretch * total[rows]).clamp_(0, 1))
 
 
-def _step(state: MinimumNormState, rows: Tensor, points: Tensor, aims: Tensor) -> Tensor:
-    """Give the shortest of the moves [M, C, H, W] onto the linearised boundaries to the aims."""
-    count = aims.shape[1]
-    labels, towards = state.labels[rows].repeat_interleave(count), aims.flatten()
-    many = points.repeat_interleave(count, 0)
-    gradient, values, _ = state.climb(
+def _step(state: MinimumNormState, rows: Tensor, points: Tensor, targets: Tensor) -> Tensor:
+    """Give the shortest move [M, C, H, W] onto a linearized boundary to one of the targets."""
+    count = targets.shape[1]
+    labels, classes = state.labels[rows].repeat_interleave(count), targets.flatten()
+    repeated = points.repeat_interleave(count, 0)
+    gradient, values, _ = state.gradient(
         rows.repeat_interleave(count),
-        many,
-        lambda logits, places: targeted_margin(logits, labels[places], towards[places]),
+        repeated,
+        lambda logits, places: targeted_margin(logits, labels[places], classes[places]),
     )
     slope = gradient.nan_to_num(0, 0, 0)
-    slope = slope * torch.where(slope > 0, many < 1, many > 0)
-    steep = torch.linalg.vector_norm(slope.flatten(1), DUAL[state.norm], dim=1)
-    steep = steep.clamp(min=torch.finfo(slope.dtype).tiny)
-    length, chosen = (values.abs() / steep).view(-1, count).min(1)
+    slope = slope * torch.where(slope > 0, repeated < 1, repeated > 0)
+    steep = length(slope, DUAL[state.norm]).clamp(min=torch.finfo(torch.float32).tiny)
+    span, chosen = (values.abs() / steep).view(-1, count).min(1)
     chosen = chosen + torch.arange(len(rows), device=rows.device) * count
     widest = 1.0 if state.norm == "linf" else math.sqrt(points[0].numel())
-    slope, length = slope[chosen], (length + BEYOND).clamp(max=widest)
-    unit = slope.sign() if state.norm == "linf" else slope / per_image(steep[chosen])
-    return per_image(length) * unit
+    slope, span = slope[chosen], (span.float() + BEYOND).clamp(max=widest)
+    direction = slope.sign() if state.norm == "linf" else unit(slope)
+    return per_image(span) * direction
 
 
-def _pull(state: MinimumNormState, rows: Tensor) -> None:
-    """Halve the way from images to their examples, on the side that is misclassified."""
+def _move_back(state: MinimumNormState, rows: Tensor) -> None:
+    """Search the way from images to their examples for the nearest one, by halving it."""
     if len(rows) == 0:
         return
     images, whole = state.images[rows], state.distance()[rows]

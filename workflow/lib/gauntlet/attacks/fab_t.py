@@ -1,4 +1,4 @@
-"""Targeted FAB, the fast adaptive boundary attack: a walk along the linearised boundary."""
+"""Targeted FAB, the fast adaptive boundary attack: steps along the linearized boundary."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,41 +7,48 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.hyperplane import move_onto
 from gauntlet.attacks.base.losses import likely_targets, targeted_margin
 from gauntlet.attacks.base.norm_balls import balls
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.threat_models import NORMS, ORDERS, AttackResult, per_image
+from gauntlet.core.threat_models import ORDERS, AttackResult, per_image
 
-HALVINGS = 10  # of the way from the image to its example: the last share is below 0.1 %
-START_SHARE = 0.5  # of eps, or of the distance found so far: how far random starts go
-START_ELSE = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # where neither is known
+HALVINGS = 10  # of the way from the image to its example: precise to 0.1 %
+START_SHARE = 0.5  # radius of random starts, as a share of eps or of the distance found so far
+START_ELSE = {"linf": 0.3, "l2": 1.0, "l1": 5.0}  # the radius where neither is known
 WITHIN = 1 - 1e-6  # of eps: float32 distances are not exact
-LEAST = 1e-8  # length of a move, where lengths are compared
-CLOSE = 1e-6  # share of a threshold's value below which a rise of it no longer matters
+LEAST = 1e-8  # length of a move in a ratio of lengths
+NORMS = ("linf", "l2", "l1")
+FORWARDS = "1 + restarts * min(targets, classes - 1) * (2 * steps + HALVINGS)"
+BACKWARDS = "restarts * min(targets, classes - 1) * steps"
 
 
 @dataclass
-class Climbers:
-    """Runs that go on together: their images' rows, aims, points, nearest finds and how far."""
+class Candidates:
+    """Runs that take steps together: points [M, C, H, W] and one value each [M]."""
 
-    rows: Tensor
-    aims: Tensor
+    rows: Tensor  # the image that each run belongs to
+    targets: Tensor  # its other class
     points: Tensor
-    nearest: Tensor
-    spans: Tensor
+    nearest: Tensor  # the nearest misclassified point of the run
+    distances: Tensor  # that point's distance from the image, infinity without one
 
-    def select(self, places: Tensor) -> "Climbers":
+    def select(self, places: Tensor) -> "Candidates":
         """Keep the named candidates only."""
-        return Climbers(*(values[places] for values in vars(self).values()))
+        return Candidates(**{name: values[places] for name, values in vars(self).items()})
 
-    def note(self, state: MinimumNormState, places: Tensor) -> None:
+    def record(self, state: MinimumNormState, places: Tensor) -> None:
         """Keep the points of some candidates, all misclassified, if they are nearer than before."""
-        spans = state.measure(self.rows[places], self.points[places])
-        places, spans = places[better := spans < self.spans[places]], spans[better]
-        self.nearest[places], self.spans[places] = self.points[places], spans
+        found = state.measure(self.rows[places], self.points[places])
+        better = found < self.distances[places]
+        places, found = places[better], found[better]
+        self.nearest[places], self.distances[places] = self.points[places], found
 
 
+@attack
 def fab_t(
     model,
     images: Tensor,
@@ -57,17 +64,17 @@ def fab_t(
     eta: float = 1.05,
     beta: float = 0.9,
 ) -> AttackResult:
-    """Look for the nearest misclassified example by walks along the boundaries to other classes.
+    """Look for the nearest misclassified example along the boundaries to other classes.
 
     Source: Croce & Hein 2020, "Minimally distorted Adversarial Examples with a Fast Adaptive
     Boundary Attack"; defaults as in AutoAttack. Shapes: images [N, C, H, W] float32 in [0, 1],
-    labels [N] int64; `eps` in the images' unit; norms linf, l2, l1. Aims are the classes of highest
-    clean logits; every run is `steps` long, the first of each aim starts at the image. With an
-    `eps`, an image whose example is that near is done at once; examples may lie further away.
+    labels [N] int64; `eps` in the images' unit; norms linf, l2, l1. Targets are the classes of
+    highest clean logits; every run takes `steps`, the first of each target starts at the image.
+    With an `eps`, an image is done as soon as its example is that near; examples may be farther.
     Departures: the boundary's threshold is found by Newton's method (exact, as the reference's
-    sorting is); the point behind a backward step is judged too; random starts are uniform in the
-    ball of half of eps or of the distance found so far; the search at the end halves the way 10
-    times for each run (for linf the box around the image).
+    sorting is); the point after a backward step is judged too; random starts are uniform in the
+    ball of half of eps or of half of the distance found so far; the binary search at the end makes
+    10 halvings for each run (for linf of the box around the image).
     Raises ValueError for an unknown norm, a negative eps, steps, restarts or targets below 1, an
     alpha_max outside 0 to 1, eta below 1, or beta outside 0 (excluded) to 1.
     """
@@ -76,7 +83,7 @@ def fab_t(
     ranked, reach = likely_targets(state, targets), eps or 0.0
     for candidates in _rounds(state, ranked, reach, streams, restarts, eps):
         for _ in range(steps):
-            left = _open(state, candidates.rows, reach)
+            left = _unsolved(state, candidates.rows, reach)
             if len(left) == 0:
                 break
             candidates = (
@@ -87,8 +94,8 @@ def fab_t(
             step = partial(_step, state, candidates, gradient, values, alpha_max, eta)
             candidates.points = torch.cat([step(part) for part in parts])
             _step_back(state, candidates, beta)
-        _finish(state, candidates.select(_open(state, candidates.rows, reach)))
-    return state.attempt()
+        _finish(state, candidates.select(_unsolved(state, candidates.rows, reach)))
+    return state.result()
 
 
 def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
@@ -96,41 +103,35 @@ def _require(norm, eps, steps, restarts, targets, alpha_max, eta, beta) -> None:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps is {eps!r}; it must be 0 or more, or None")
-    if min(steps, restarts, targets) < 1:
-        raise ValueError(
-            f"steps is {steps}, restarts is {restarts} and targets is {targets}; "
-            f"all must be 1 or more"
-        )
+    require_counts(steps=steps, restarts=restarts, targets=targets)
+    shares = f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta}"
     if not (0 <= alpha_max <= 1 and eta >= 1 and 0 < beta <= 1):
-        raise ValueError(
-            f"alpha_max is {alpha_max} (0 to 1), eta is {eta} (1 or more) and beta is {beta} "
-            f"(above 0, at most 1)"
-        )
+        raise ValueError(f"{shares} (above 0, at most 1)")
 
 
 def _rounds(
     state: MinimumNormState, ranked: Tensor, reach: float, streams: Streams, restarts: int, eps
-) -> Iterator[Climbers]:
-    """Give candidates with as many aims at a time as leave room in one chunk of the model.
+) -> Iterator[Candidates]:
+    """Give runs for as many targets at a time as fit in one chunk of the model.
 
-    Restarts do not climb together: where one starts depends on what the ones before found.
+    Restarts run one after another: a start depends on what the runs before it found.
     """
     count, every = ranked.shape[1], torch.arange(len(ranked), device=ranked.device)
     for restart in range(restarts):
         done = 0
         while done < count:
-            rows = _open(state, every, reach)
+            rows = _unsolved(state, every, reach)
             if len(rows) == 0:
                 return
             together = min(count - done, max(1, state.batched.batch // len(rows)))
-            aims = ranked[rows, done : done + together].T.flatten()
+            targets = ranked[rows, done : done + together].T.flatten()
             rows = rows.repeat(together)
             points = state.images[rows]
             if restart:
-                draw = streams.select(rows).fork("restart", restart, aims)
+                draw = streams.select(rows).fork("restart", restart, targets)
                 points = _start(state, rows, draw, eps)
-            spans = torch.full_like(points[:, 0, 0, 0], torch.inf)
-            yield Climbers(rows, aims, points, points.clone(), spans)
+            distances = torch.full_like(points[:, 0, 0, 0], torch.inf)
+            yield Candidates(rows, targets, points, points.clone(), distances)
             done += together
 
 
@@ -141,49 +142,49 @@ def _start(state: MinimumNormState, rows: Tensor, streams: Streams, eps: float |
     return balls(state.images[rows], state.norm, START_SHARE * radius).random_start(streams)
 
 
-def _open(state: MinimumNormState, rows: Tensor, reach: float) -> Tensor:
-    """Give the places of rows whose images have no example as near as `reach`."""
+def _unsolved(state: MinimumNormState, rows: Tensor, reach: float) -> Tensor:
+    """Give the places of rows whose images have no example within `reach`."""
     return (state.distance()[rows] > reach * WITHIN).nonzero().squeeze(1)
 
 
-def _margins(state: MinimumNormState, candidates: Climbers) -> tuple[Tensor, Tensor]:
-    """Give the gradients of the aims' margins, and the margins [M]."""
-    labels, aims = state.labels[candidates.rows], candidates.aims
-    gradient, values, missed = state.climb(
+def _margins(state: MinimumNormState, candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """Give the gradients of the targets' margins, and the margins [M]."""
+    labels, targets = state.labels[candidates.rows], candidates.targets
+    gradient, values, missed = state.gradient(
         candidates.rows,
         candidates.points,
-        lambda logits, places: targeted_margin(logits, labels[places], aims[places]),
+        lambda logits, places: targeted_margin(logits, labels[places], targets[places]),
     )
-    candidates.note(state, missed.nonzero().squeeze(1))
+    candidates.record(state, missed.nonzero().squeeze(1))
     return gradient, values
 
 
 def _step(
     state: MinimumNormState,
-    candidates: Climbers,
+    candidates: Candidates,
     gradient,
     values,
     alpha_max: float,
     eta: float,
     part,
 ) -> Tensor:
-    """Go beyond the boundary as seen from some points, and a little as seen from their images."""
+    """Project points, and their images, onto the linearized boundary, and mix both results."""
     points, images = candidates.points[part], state.images[candidates.rows[part]]
     normal, values = gradient[part].nan_to_num(0, 0, 0).flatten(1), values[part]
     lack = -values - (normal * (images - points).flatten(1)).sum(1)
-    ahead = _onto(points.flatten(1), normal, -values, state.norm)
-    beside = _onto(images.flatten(1), normal, lack, state.norm)
-    own, other = (_length(move, state.norm) for move in (ahead, beside))
+    from_point = move_onto(points.flatten(1), normal, -values, state.norm)
+    from_image = move_onto(images.flatten(1), normal, lack, state.norm)
+    own, other = (_length(move, state.norm) for move in (from_point, from_image))
     alpha = per_image((own / (own + other)).clamp(max=alpha_max))
-    moved = (points + eta * ahead.view_as(points)) * (1 - alpha)
-    return (moved + (images + eta * beside.view_as(points)) * alpha).clamp_(0, 1)
+    moved = (points + eta * from_point.view_as(points)) * (1 - alpha)
+    return (moved + (images + eta * from_image.view_as(points)) * alpha).clamp_(0, 1)
 
 
-def _step_back(state: MinimumNormState, candidates: Climbers, beta: float) -> None:
-    """Keep what is misclassified, and go on from nearer to its image."""
-    _, missed = state.scan(candidates.rows, candidates.points)
+def _step_back(state: MinimumNormState, candidates: Candidates, beta: float) -> None:
+    """Record misclassified points, and move them towards their images."""
+    _, missed = state.screen(candidates.rows, candidates.points)
     places = missed.nonzero().squeeze(1)
-    candidates.note(state, places)
+    candidates.record(state, places)
     images = state.images[candidates.rows[places]]
     candidates.points[places] = images + beta * (candidates.points[places] - images)
 
@@ -192,60 +193,18 @@ def _length(move: Tensor, norm: str) -> Tensor:
     return torch.linalg.vector_norm(move, ORDERS[norm], dim=1).clamp(min=LEAST)
 
 
-def _onto(points: Tensor, normal: Tensor, lack: Tensor, norm: str) -> Tensor:
-    """Give the shortest move [M, D] in [0, 1] that raises the product with the normal by `lack`.
-
-    Where [0, 1] is too narrow, the move goes as far as it can.
-    """
-    scale = normal.abs().amax(1).clamp(min=torch.finfo(normal.dtype).tiny)
-    slope = normal / scale[:, None] * lack.sign()[:, None]
-    room, steep = torch.where(slope > 0, 1 - points, points), slope.abs()
-    solve = _greedy if norm == "l1" else _levelled
-    return slope.sign() * solve(steep, room, lack.abs() / scale, norm)
-
-
-def _levelled(steep: Tensor, room: Tensor, need: Tensor, norm: str) -> Tensor:
-    """Move all pixels alike (linf) or by their slopes (l2), each at most by its room.
-
-    What is gained is concave in the common level, and made of straight pieces: Newton's method
-    from below never leaps over the solution and ends on its piece.
-    """
-    rate = steep if norm == "l2" else torch.ones_like(steep)
-    power, level = steep * rate, torch.zeros_like(need)
-    for _ in range(steep.shape[1] + 1):
-        wanted = level[:, None] * rate
-        gained = (steep * torch.minimum(wanted, room)).sum(1)
-        pace = (power * (wanted < room)).sum(1)
-        rise = torch.where(pace > 0, (need - gained) / pace, 0.0).clamp(min=0)
-        rise = torch.where(rise > CLOSE * level, rise, 0.0)
-        if not bool(rise.any()):
-            break
-        level = level + rise
-    return torch.minimum(level[:, None] * rate, room)
-
-
-def _greedy(steep: Tensor, room: Tensor, need: Tensor, norm: str) -> Tensor:
-    """Move the steepest pixels as far as they can until enough is gained."""
-    steep, order = steep.double().sort(dim=1, descending=True, stable=True)
-    room = room.gather(1, order).double()
-    gained = (steep * room).cumsum(1) - steep * room
-    tiny = torch.finfo(torch.float32).tiny
-    moves = ((need[:, None] - gained).clamp(min=0) / steep.clamp(min=tiny)).minimum(room)
-    return torch.zeros_like(moves).scatter(1, order, moves).to(need.dtype)
-
-
-def _finish(state: MinimumNormState, candidates: Climbers) -> None:
-    """Halve the way from the images to each candidate's nearest."""
-    candidates = candidates.select(candidates.spans.isfinite().nonzero().squeeze(1))
+def _finish(state: MinimumNormState, candidates: Candidates) -> None:
+    """Search the way from the image to each run's nearest point for a nearer one, by halving."""
+    candidates = candidates.select(candidates.distances.isfinite().nonzero().squeeze(1))
     if len(candidates.rows) == 0:
         return
-    images, low = state.images[candidates.rows], torch.zeros_like(candidates.spans)
-    offset, high = candidates.nearest - images, candidates.spans
+    images, low = state.images[candidates.rows], torch.zeros_like(candidates.distances)
+    offset, high = candidates.nearest - images, candidates.distances
     for _ in range(HALVINGS):
         span = (low + high) / 2
         if state.norm == "linf":
             move = offset.clamp(-per_image(span), per_image(span))
         else:
-            move = offset * per_image(span / candidates.spans)
+            move = offset * per_image(span / candidates.distances)
         _, missed = state.judge(candidates.rows, (images + move).clamp_(0, 1))
         low, high = torch.where(missed, low, span), torch.where(missed, span, high)

@@ -2,13 +2,23 @@
 
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import full_climb, survivors_climb
+from gauntlet.attacks.base.pgd_loop import run_until_success, take_all_steps
+from gauntlet.attacks.base.settings import require_not_negative
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2")
+FOR_TRAINING = True
+CHECK_SLACK = 1.0
+DEFAULT_STEP = "1.25 * eps if random_start else eps"
+FORWARDS = "2"
+BACKWARDS = "1"
 
+
+@attack
 def fgsm(
     model,
     images: Tensor,
@@ -26,12 +36,13 @@ def fgsm(
     Sources: Goodfellow et al. 2015, "Explaining and Harnessing Adversarial Examples"; with
     `random_start`, Wong et al. 2020, "Fast is better than free" (step 1.25 eps there).
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the
-    images' unit; norm l2 steps along the normalised gradient. With `early_stop` the start counts
-    too, if it is misclassified. Raises ValueError for an unknown norm or a negative eps.
+    images' unit; norm l2 steps along the normalized gradient. With `early_stop`, a start that is
+    misclassified is kept. Raises ValueError for an unknown norm, or a negative eps or step.
     """
+    require_not_negative(step=step)
     area = ball(images, norm, eps)
     if early_stop:
         state = AttackState(model, images, labels)
-        return survivors_climb(state, area, streams, random_start, 1, steps=1, step=step)
+        return run_until_success(state, area, streams, random_start, 1, steps=1, step=step)
     start = area.random_start(streams) if random_start else images
-    return full_climb(model, labels, area, start, steps=1, step=step)
+    return take_all_steps(model, labels, area, start, steps=1, step=step)

@@ -1,4 +1,4 @@
-"""The gauntlet: our own ensemble, what measured best per second."""
+"""The gauntlet: this project's own ensemble, the strongest per second that was measured."""
 
 from functools import partial
 
@@ -7,6 +7,7 @@ from torch import Tensor
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.apgd_t import apgd_t
 from gauntlet.attacks.base.ensemble import Member, in_turn
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.square import square
 from gauntlet.core.batched_model import as_batched
 from gauntlet.core.image_rng import Streams
@@ -15,8 +16,12 @@ from gauntlet.core.threat_models import AttackResult
 QUICK, MIDDLE, LONG = 10, 100, 200  # steps
 NEAR = 3  # targets
 MEMBERS = ("apgd_quick", "apgd_ce", "apgd_t", "square")
+NORMS = ("linf", "l2")
+FORWARDS = "QUICK + MIDDLE + 3 + min(NEAR, classes - 1) * (LONG + 1) + queries"
+BACKWARDS = "QUICK + MIDDLE + min(NEAR, classes - 1) * LONG"
 
 
+@attack
 def gauntlet(
     model,
     images: Tensor,
@@ -27,15 +32,15 @@ def gauntlet(
     eps: float,
     queries: int = 1000,
 ) -> AttackResult:
-    """Run the attacks that felled most per second, each on the survivors of those before.
+    """Run the attacks that found most per second in turn, each where those before failed.
 
-    Ten steps of Auto-PGD on the margin fell what is easy; then come a hundred on cross-entropy, two
-    hundred on the margin towards each of the likeliest 3 classes, and Square with `queries` queries
-    for what has no gradient. Few long climbs find more than many short ones: on three images of
-    MNIST at the edge of falling, 3 x 200 such steps succeeded from 33 % of their starts, the
-    9 x 100 on DLR that `autoattack` takes from 11 %. Sources as there. Shapes: images [N, C, H, W]
-    float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and l2. Raises
-    ValueError for another norm or queries below 1.
+    Ten steps of Auto-PGD on the margin are enough for easy images; then come a hundred on
+    cross-entropy, two hundred on the margin towards each of the likeliest 3 classes, and Square
+    with `queries` queries for models without a useful gradient. Few long runs find more than many
+    short ones: on three hard images of MNIST, 3 x 200 such steps succeeded from 33 % of their
+    starts, the 9 x 100 on DLR that `autoattack` takes from 11 %. Sources as there. Shapes: images
+    [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and
+    l2. Raises ValueError for another norm or queries below 1.
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")

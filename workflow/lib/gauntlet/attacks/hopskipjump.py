@@ -1,24 +1,35 @@
-"""HopSkipJump: a walk along the decision boundary that sees nothing but predicted classes."""
+"""HopSkipJump: steps along the decision boundary that use nothing but predicted classes."""
 
 import math
 
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import MinimumNormState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult, per_image
 
 EXPONENTS = {"l2": 1.5, "linf": 2.0}  # of 1 / pixels: the paper's precision of the boundary
-PRECISION = 1e-3  # of the boundary, at worst: images of few pixels would else get none
+PRECISION = 1e-3  # of the boundary, at worst: images of few pixels need it
 HALVINGS = 24  # of an interval: float32 resolves no more
 FIRST_RADIUS = 0.1  # of the first estimate's samples
-RESOLVED = 2.0**-20  # least mean change of a pixel by a sample: below it float32 rounds it away
+RESOLVED = 2.0**-20  # least mean change of a pixel by a sample that float32 can represent
 COARSE = 4  # start noise has blocks of 1, 2, 4 and 8 pixels in turn
-ELEMENTS = 2**21  # pixels of the points that are made together
-BITS = 16  # of a random number in the estimates; a random integer gives three
+ELEMENTS = 2**21  # pixels of the points that are evaluated together
+BITS = 16  # of a random number in the estimates; one random integer gives three
+NORMS = ("linf", "l2")
+GRADIENT_FREE = True
+CHECK_SLACK = 0.25
+FORWARDS = (  # a search of the boundary and at most two more queries a step, and the votes
+    "2 + 2 * steps"
+    " + (steps + 1) * min(ceil(max(-log2(PRECISION), EXPONENTS[norm] * log2(pixels))), HALVINGS)"
+    " + sum(min(int(init_evals * sqrt(t)), max_evals) for t in range(1, steps + 1))"
+)
 
 
+@attack
 def hopskipjump(
     model,
     images: Tensor,
@@ -31,24 +42,20 @@ def hopskipjump(
     max_evals: int = 10_000,
     tries: int = 100,
 ) -> AttackResult:
-    """Find a near misclassified point by steps along the boundary's normal, estimated by votes.
+    """Find a near misclassified point by steps along the boundary's normal, which votes estimate.
 
     Source: Chen et al. 2020, "HopSkipJumpAttack: A Query-Efficient Decision-Based Attack". Shapes:
     images [N, C, H, W] float32 in [0, 1], labels [N] int64; norms l2 and linf. The estimate of
     step t takes `init_evals` * sqrt(t) queries, at most `max_evals`. An image starts at the first
-    of `tries` images of noise that is misclassified; without one it keeps its clean self.
+    of `tries` noise images that is misclassified; without one it stays unchanged.
     Departures: every second to fourth try in four has noise in blocks of 2, 4 or 8 pixels; the
     boundary is found to 0.1 % of the distance where the paper asks for less; samples change pixels
-    by no less than float32 resolves; a step that finds nothing after 24 halvings is not taken.
+    by at least what float32 can represent; a step that fails after 24 halvings is not taken.
     Raises ValueError for another norm, or steps, init_evals, max_evals or tries below 1.
     """
     if norm not in EXPONENTS:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(EXPONENTS)}")
-    if min(steps, init_evals, max_evals, tries) < 1:
-        raise ValueError(
-            f"steps is {steps}, init_evals is {init_evals}, max_evals is {max_evals} and tries is "
-            f"{tries}; all must be 1 or more"
-        )
+    require_counts(steps=steps, init_evals=init_evals, max_evals=max_evals, tries=tries)
     state = MinimumNormState(model, images, labels, norm)
     rows = _started(state, streams.fork("start"), tries)
     if len(rows):
@@ -61,11 +68,11 @@ def hopskipjump(
             normal = _normal(state, rows, points, radius, own, evals)
             points = _jump(state, rows, points, normal, number)
             reach, points = state.measure(rows, points), _to_boundary(state, rows, points)
-    return state.attempt()
+    return state.result()
 
 
 def _started(state: MinimumNormState, streams: Streams, tries: int) -> Tensor:
-    """Find a misclassified point for every image, and give the rows [M] that have to walk."""
+    """Find a misclassified point for every image, and give the rows [M] that need steps."""
     state.judge(state.active(), state.images)
     right = state.active()
     channels, height, width = state.images.shape[1:]
@@ -82,7 +89,7 @@ def _started(state: MinimumNormState, streams: Streams, tries: int) -> Tensor:
 
 
 def _to_boundary(state: MinimumNormState, rows: Tensor, points: Tensor) -> Tensor:
-    """Go from misclassified points towards their images, as far as they stay misclassified."""
+    """Move misclassified points towards their images, as far as they stay misclassified."""
     images, pixels = state.images[rows], points[0].numel()
     precision = min(PRECISION, pixels ** -EXPONENTS[state.norm])
     reach, low = state.measure(rows, points), torch.zeros_like(points[:, 0, 0, 0])
@@ -106,7 +113,7 @@ def _between(images: Tensor, points: Tensor, share: Tensor, reach: Tensor, norm:
 
 
 def _radius(points: Tensor, reach: Tensor, number: int) -> Tensor:
-    """Give how far samples are from their points [M]; `reach` is from before the last search."""
+    """Give the distance [M] of samples from their points; `reach` was before the last search."""
     pixels = points[0].numel()
     if number == 1:
         return torch.full_like(reach, FIRST_RADIUS)
@@ -168,7 +175,7 @@ def _length(values: Tensor, start: int) -> Tensor:
 
 
 def _jump(state: MinimumNormState, rows, points: Tensor, normal: Tensor, number: int) -> Tensor:
-    """Step along the normal, by half as much until the other side is met."""
+    """Step along the normal, and halve the step until the point is misclassified."""
     length = state.measure(rows, points) / math.sqrt(number)
     reached, left = points.clone(), torch.arange(len(rows), device=rows.device)
     for _ in range(HALVINGS):

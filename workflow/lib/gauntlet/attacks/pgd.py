@@ -2,14 +2,28 @@
 
 from torch import Tensor
 
-from gauntlet.attacks.base.losses import LOSSES
+from gauntlet.attacks.base.entry import attack
+from gauntlet.attacks.base.losses import choose_loss
 from gauntlet.attacks.base.norm_balls import ball
-from gauntlet.attacks.base.pgd_loop import full_climb, survivors_climb
+from gauntlet.attacks.base.pgd_loop import run_until_success, take_all_steps
+from gauntlet.attacks.base.settings import (
+    require_counts,
+    require_not_negative,
+    require_one_start,
+)
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+NORMS = ("linf", "l2")
+FOR_TRAINING = True
+CHECK_SLACK = 0.1
+DEFAULT_STEP = "2.5 * eps / steps"
+FORWARDS = "restarts * (steps + 1)"
+BACKWARDS = "restarts * steps"
 
+
+@attack
 def pgd(
     model,
     images: Tensor,
@@ -25,24 +39,25 @@ def pgd(
     loss: str = "ce",
     early_stop: bool = True,
 ) -> AttackResult:
-    """Climb a loss (ce, margin or dlr) by steps of fixed length inside the ball of radius eps.
+    """Raise a loss (ce, margin or dlr) by steps of fixed length inside the ball of radius eps.
 
     Source: Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks".
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `step` in the
-    images' unit. With `early_stop`, an image that fell in any restart is done, and an image that
-    never falls keeps its iterate of highest loss; without it, one climb of full length is made
-    from one start (for training, transfer and loss statistics; `restarts` must then be 1).
+    images' unit. With `early_stop`, an image that is misclassified takes no more steps; one that
+    never is keeps its iterate of highest loss; without it, all steps are taken from one start
+    (for training, transfer and loss statistics; `restarts` must then be 1).
     Departure: every iterate counts, not only the last of a restart (never weaker).
-    Raises ValueError for an unknown norm, a negative eps, steps or restarts below 1.
+    Raises ValueError for an unknown norm or loss, a negative eps or step, steps or restarts below
+    1, dlr with fewer than 3 classes, or restarts without `early_stop`.
     """
-    if steps < 1 or restarts < 1:
-        raise ValueError(f"steps is {steps} and restarts is {restarts}; both must be 1 or more")
-    area, climbed = ball(images, norm, eps), LOSSES[loss]
+    require_counts(steps=steps, restarts=restarts)
+    require_not_negative(step=step)
+    require_one_start(early_stop, restarts)
+    area, objective = ball(images, norm, eps), choose_loss(loss)
     if not early_stop:
-        assert restarts == 1, "a climb of full length has one start"
         start = area.random_start(streams) if random_start else images
-        return full_climb(model, labels, area, start, steps=steps, step=step, loss=climbed)
+        return take_all_steps(model, labels, area, start, steps=steps, step=step, loss=objective)
     state = AttackState(model, images, labels)
-    return survivors_climb(
-        state, area, streams, random_start, restarts, steps=steps, step=step, loss=climbed
+    return run_until_success(
+        state, area, streams, random_start, restarts, steps=steps, step=step, loss=objective
     )

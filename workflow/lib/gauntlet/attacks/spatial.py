@@ -1,15 +1,21 @@
-"""Rotations and shifts, the worst of a grid."""
+"""Rotations and translations: the worst point of a grid."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import ce
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
+THREAT, SIZE = "spatial", "rotation"
+GRADIENT_FREE = True
+FORWARDS = "prod(count // 2 * 2 + 1 for count in grid)"
 
+
+@attack
 def spatial(
     model,
     images: Tensor,
@@ -20,24 +26,22 @@ def spatial(
     shift: float = 0.1,
     grid: tuple[int, int, int] = (31, 5, 5),
 ) -> AttackResult:
-    """Turn and shift the image, and keep the worst point of a grid.
+    """Rotate and shift the image, and keep the worst point of a grid.
 
     Source: Engstrom et al. 2019, "Exploring the Landscape of Spatial Robustness". Shapes: images
     [N, C, H, W] float32 in [0, 1], labels [N] int64; `rotation` in degrees and `shift` as a share
     of height and width, both to either side; `grid` counts rotations, vertical and horizontal
-    shifts (an even count is made odd, so that the image itself is on the grid). What comes in from
-    outside is black; between pixels values are bilinear. Raises ValueError for a negative rotation
-    or shift, or counts below 1.
+    shifts (an even count is made odd, so that the image itself is on the grid). Pixels from outside
+    the image are black; values between pixels are bilinear. Raises ValueError for a negative
+    rotation or shift, or counts below 1.
     """
     if not rotation >= 0 or not 0 <= shift < 1 or min(grid) < 1:
         raise ValueError(
             f"rotation is {rotation} (0 or more), shift is {shift} (0 to below 1) and grid is "
             f"{list(grid)} (counts of 1 or more)"
         )
-    state, poses = (
-        AttackState(model, images, labels),
-        _poses(rotation, shift, grid).to(images.device),
-    )
+    state = AttackState(model, images, labels)
+    poses = _poses(rotation, shift, grid).to(images.device)
     done = 0
     while done < len(poses) and len(rows := state.active()):
         some = poses[done : done + max(1, state.batched.batch // len(rows))]
@@ -48,7 +52,7 @@ def spatial(
             candidates, turned, lambda logits, places, truth=truth: ce(logits, truth[places])
         )
         done += len(some)
-    return state.attempt()
+    return state.result()
 
 
 def _poses(rotation: float, shift: float, grid: tuple[int, int, int]) -> Tensor:
@@ -71,8 +75,10 @@ def _moved(images: Tensor, poses: Tensor) -> Tensor:
     first = torch.stack([cosine, -sine * height / width], 1)
     second = torch.stack([sine * width / height, cosine], 1)
     turn, shift = torch.stack([first, second], 1), 2 * poses[:, [2, 1], None]
-    whence = torch.cat([turn, -turn @ shift], 2)  # a place of the result, unshifted, turned back
-    places = affine_grid(whence, list(images.shape), align_corners=False)
+    transform = torch.cat(
+        [turn, -turn @ shift], 2
+    )  # from places of the result to places of the image
+    places = affine_grid(transform, list(images.shape), align_corners=False)
     turned = grid_sample(images, places, mode="bilinear", align_corners=False)
-    still = (poses == 0).all(1).view(-1, 1, 1, 1)
-    return torch.where(still, images, turned).clamp(0, 1)
+    unmoved = (poses == 0).all(1).view(-1, 1, 1, 1)
+    return torch.where(unmoved, images, turned).clamp(0, 1)

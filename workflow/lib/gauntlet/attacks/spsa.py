@@ -3,18 +3,24 @@
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.entry import attack
 from gauntlet.attacks.base.losses import margin
 from gauntlet.attacks.base.norm_balls import Ball, ball
+from gauntlet.attacks.base.settings import require_counts
 from gauntlet.attacks.base.state import AttackState
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import AttackResult
 
 NORMS = ("linf", "l2")
-MEMORY, SPREAD, TINY = 0.9, 0.999, 1e-8  # of Adam: both means' shares of the past, and its epsilon
-ELEMENTS = 2**21  # pixels of the points that are made together
-WORD = 48  # bits of a random integer that become signs
+MEMORY, SPREAD, TINY = 0.9, 0.999, 1e-8  # Adam's beta1, beta2 and epsilon
+ELEMENTS = 2**21  # pixels of the points that are evaluated together
+WORD = 48  # bits of a random integer that are used as signs
+GRADIENT_FREE = True
+CHECK_SLACK = 0.25
+FORWARDS = "steps * (samples + 1) + 1"
 
 
+@attack
 def spsa(
     model,
     images: Tensor,
@@ -28,7 +34,7 @@ def spsa(
     delta: float = 0.01,
     learning_rate: float = 0.01,
 ) -> AttackResult:
-    """Climb the margin by Adam with gradients estimated from pairs of points on opposite sides.
+    """Raise the margin with Adam and gradients estimated from pairs of points on opposite sides.
 
     Source: Uesato et al. 2018, "Adversarial Risk and the Dangers of Evaluating Against Weak
     Attacks". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps`, `delta` (how
@@ -42,23 +48,24 @@ def spsa(
     """
     if norm not in NORMS:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
-    if steps < 1 or samples < 2 or samples % 2:
-        raise ValueError(f"steps is {steps} (1 or more), samples is {samples} (even, 2 or more)")
+    require_counts(steps=steps, samples=samples)
+    if samples % 2:
+        raise ValueError(f"samples is {samples}; allowed are even numbers from 2")
     if not (delta > 0 and learning_rate > 0):
         raise ValueError(f"delta is {delta} and learning_rate is {learning_rate}; must be above 0")
     area, state = ball(images, norm, eps), AttackState(model, images, labels)
-    _climb(state, area, streams, steps, samples // 2, delta, learning_rate)
-    return state.attempt()
+    _search(state, area, streams, steps, samples // 2, delta, learning_rate)
+    return state.result()
 
 
-def _climb(
+def _search(
     state: AttackState, area: Ball, streams: Streams, steps, pairs, delta, rate: float
 ) -> None:
     rows, points = torch.arange(len(state.images), device=state.images.device), area.images
     mean, square = torch.zeros_like(points), torch.zeros_like(points)
     for number in range(1, steps + 1):
-        _ask(state, rows, points)
-        kept = _active(state, rows, area, streams, points, mean, square)
+        _margins(state, rows, points)
+        kept = _unsolved(state, rows, area, streams, points, mean, square)
         rows, area, streams, points, mean, square = kept
         if len(rows) == 0:
             return
@@ -67,24 +74,24 @@ def _climb(
         square = SPREAD * square + (1 - SPREAD) * gradient.square()
         size = (square / (1 - SPREAD**number)).sqrt() + TINY
         points = area.project(points + rate * mean / (1 - MEMORY**number) / size)
-        kept = _active(state, rows, area, streams, points, mean, square)
+        kept = _unsolved(state, rows, area, streams, points, mean, square)
         rows, area, streams, points, mean, square = kept
         if len(rows) == 0:
             return
-    _ask(state, rows, points)
+    _margins(state, rows, points)
 
 
-def _active(
+def _unsolved(
     state: AttackState, rows: Tensor, area: Ball, streams: Streams, *tensors: Tensor
 ) -> tuple:
-    """Keep what belongs to images that have not fallen."""
+    """Keep what belongs to images without a misclassified example."""
     stay = (~state.success[rows]).nonzero().squeeze(1)
     if len(stay) == len(rows):
         return rows, area, streams, *tensors
     return rows[stay], area.select(stay), streams.select(stay), *(part[stay] for part in tensors)
 
 
-def _ask(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
+def _margins(state: AttackState, rows: Tensor, points: Tensor) -> Tensor:
     labels = state.labels[rows]
     logits, _ = state.judge(rows, points, lambda seen, places: margin(seen, labels[places]))
     return margin(logits, labels)
@@ -101,7 +108,7 @@ def _estimate(
         ends = (points[places, None, None] + delta * torch.stack([signs, -signs], 1)).flatten(0, 2)
         owners = places.repeat_interleave(2 * pairs)
         inside = area.select(owners).project(ends)
-        values = _ask(state, rows[owners], inside).view(len(places), 2, pairs)
+        values = _margins(state, rows[owners], inside).view(len(places), 2, pairs)
         slopes = (values[:, 0] - values[:, 1]) / (2 * delta)
         parts.append((slopes[..., None, None, None] * signs).mean(1))
     return torch.cat(parts)

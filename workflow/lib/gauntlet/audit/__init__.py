@@ -1,10 +1,17 @@
-"""Audit checks, one plug-in file each: `gauntlet/audit/<check>.py` holds the function `<check>`."""
+"""Audit checks, one plug-in file each: `gauntlet/audit/<check>.py` holds the function `<check>`.
 
+The package can be called: `gauntlet.audit(model, images, labels, eps=...)` is `gauntlet.api.audit`.
+"""
+
+import sys
 from collections.abc import Iterable, Iterator
 
 from gauntlet.audit._finding import FAIL, PASS, WARN, Finding
 from gauntlet.audit._subject import Subject
+from gauntlet.core.callable_room import CallableRoom
 from gauntlet.core.plugins import load
+
+sys.modules[__name__].__class__ = CallableRoom
 
 
 def audit(subject: Subject, checks: Iterable[str]) -> Iterator[Finding]:

@@ -134,7 +134,7 @@ class Subject:
     def attack(
         self, kind: str, view: str = PLAIN, after: Sequence[Outcome] = (), **settings
     ) -> Outcome:
-        """Attack the images that are right and that no outcome in `after` felled; memorised.
+        """Attack the images that are right and that no outcome in `after` felled; memoized.
 
         An image counts as fallen if float32 says, on the model itself, that its example is
         misclassified and admissible.

@@ -5,6 +5,7 @@ from gauntlet.audit._subject import Outcome, Subject, share
 from gauntlet.audit._substitute import craft_on, substitute
 
 WARN_AT, FAIL_AT = 0.01, 0.03
+ORDER = 70  # place among the checks
 
 
 def black_box(subject: Subject) -> Finding:

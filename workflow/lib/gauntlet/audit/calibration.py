@@ -7,6 +7,7 @@ from gauntlet.audit._subject import Subject
 
 BINS = 15
 CLEAN_AT, ATTACKED_AT = 0.1, 0.4
+ORDER = 170  # place among the checks
 
 
 def calibration(subject: Subject) -> Finding:

@@ -6,6 +6,8 @@ from gauntlet.audit._finding import FAIL, PASS, Finding, skipped
 from gauntlet.audit._subject import Certified, Subject
 from gauntlet.evaluation.attack_ledger import DISTANCES, WHITE_BOX, AttackLedger
 
+ORDER = 190  # place among the checks
+
 
 def certificates(subject: Subject) -> Finding:
     """Hold every certificate against every example, per image: certified <= robust <= clean."""

@@ -7,6 +7,7 @@ from gauntlet.audit._subject import Subject
 
 Z95 = 1.959963984540054
 ROBUST_HOLE, CLEAN_HOLE = 0.2, 0.3  # below the mean of all images, interval included
+ORDER = 160  # place among the checks
 
 
 def class_holes(subject: Subject) -> Finding:

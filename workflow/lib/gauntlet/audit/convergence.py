@@ -5,6 +5,7 @@ from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.03, 0.12
 LONGER, RESTARTS = 4, 2
+ORDER = 110  # place among the checks
 
 
 def convergence(subject: Subject) -> Finding:

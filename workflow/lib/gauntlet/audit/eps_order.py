@@ -5,6 +5,7 @@ from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.05
 FACTORS = (0.5, 1.0, 2.0)
+ORDER = 100  # place among the checks
 
 
 def eps_order(subject: Subject) -> Finding:

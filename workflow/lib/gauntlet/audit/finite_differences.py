@@ -9,6 +9,7 @@ from gauntlet.audit._subject import STRAIGHT as THROUGH
 
 REACH, DIRECTIONS = 0.25, 4  # of eps; random directions per image
 WARN_AT, FAIL_AT = 0.2, 0.5  # one minus the correlation
+ORDER = 20  # place among the checks
 
 
 def finite_differences(subject: Subject) -> Finding:

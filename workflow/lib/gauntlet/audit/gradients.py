@@ -7,6 +7,7 @@ from gauntlet.audit._subject import Subject, share
 
 WARN_AT, FAIL_AT = 0.01, 0.1
 TINY = 1e-20  # largest entry of a gradient by a value in [0, 1]
+ORDER = 10  # place among the checks
 
 
 def gradients(subject: Subject) -> Finding:

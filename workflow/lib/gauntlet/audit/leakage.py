@@ -11,6 +11,7 @@ from gauntlet.audit._subject import Subject, share
 NEAR = 0.01  # root mean square difference of two images that count as one
 WARN_AT, FAIL_AT = 1e-9, 0.01
 CHUNK = 2**25  # distances that are computed together
+ORDER = 180  # place among the checks
 
 
 def leakage(subject: Subject) -> Finding:

@@ -7,6 +7,7 @@ from gauntlet.audit._subject import Subject
 
 CLAIMED = 0.5  # share of the clean accuracy that one step must leave for a claim of robustness
 WARN_BELOW, FAIL_BELOW = 0.4, 0.2
+ORDER = 120  # place among the checks
 
 
 def linearity(subject: Subject) -> Finding:

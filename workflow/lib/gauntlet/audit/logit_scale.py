@@ -4,6 +4,7 @@ from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
 from gauntlet.audit._subject import RESCALED, Subject
 
 WARN_AT, FAIL_AT = 0.06, 0.12
+ORDER = 50  # place among the checks
 
 
 def logit_scale(subject: Subject) -> Finding:

@@ -4,6 +4,7 @@ from gauntlet.audit._finding import PASS, WARN, Finding
 from gauntlet.audit._subject import Subject
 
 HOLDS, FALLS, DRAWS = 0.8, 0.3, 10  # shares of the clean accuracy; noisy copies
+ORDER = 150  # place among the checks
 
 
 def noise_only(subject: Subject) -> Finding:

@@ -4,6 +4,7 @@ from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.03
+ORDER = 60  # place among the checks
 
 
 def one_step(subject: Subject) -> Finding:

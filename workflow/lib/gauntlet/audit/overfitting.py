@@ -4,6 +4,7 @@ from gauntlet.audit._finding import PASS, WARN, Finding, skipped
 from gauntlet.audit._subject import Subject
 
 DROP = 0.05
+ORDER = 140  # place among the checks
 
 
 def overfitting(subject: Subject) -> Finding:

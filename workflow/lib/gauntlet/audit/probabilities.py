@@ -5,10 +5,11 @@ from gauntlet.audit._subject import STRAIGHT as THROUGH
 from gauntlet.audit._subject import Subject, share
 
 DROP_AT = 0.03
+ORDER = 40  # place among the checks
 
 
 def probabilities(subject: Subject) -> Finding:
-    """Recognise outputs that are probabilities, and attack what stands before the softmax.
+    """Recognize outputs that are probabilities, and attack what stands before the softmax.
 
     Source: Carlini & Wagner 2016, "Defensive Distillation is Not Robust to Adversarial Examples".
 

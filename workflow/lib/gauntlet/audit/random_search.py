@@ -4,6 +4,7 @@ from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.05
+ORDER = 80  # place among the checks
 
 
 def random_search(subject: Subject) -> Finding:

@@ -4,6 +4,7 @@ from gauntlet.audit._finding import AVERAGE, FAIL, PASS, WARN, Finding
 from gauntlet.audit._subject import AVERAGED, Subject, share
 
 UNSTEADY_AT, DROP_AT = 0.05, 0.03  # share of answers that change; drop of accuracy
+ORDER = 30  # place among the checks
 
 
 def randomness(subject: Subject) -> Finding:

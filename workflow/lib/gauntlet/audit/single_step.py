@@ -4,6 +4,7 @@ from gauntlet.audit._finding import FAIL, PASS, STRENGTH, Finding
 from gauntlet.audit._subject import Subject
 
 GAP, HIGH = 0.3, 0.5  # one-step above PGD accuracy; one-step accuracy, as shares
+ORDER = 130  # place among the checks
 
 
 def single_step(subject: Subject) -> Finding:

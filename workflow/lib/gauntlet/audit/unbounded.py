@@ -4,6 +4,7 @@ from gauntlet.audit._finding import FAIL, PASS, STRAIGHT, Finding
 from gauntlet.audit._subject import Subject
 
 SPREADS = 2  # standard deviations of chance on so many images
+ORDER = 90  # place among the checks
 
 
 def unbounded(subject: Subject) -> Finding:

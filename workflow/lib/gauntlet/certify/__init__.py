@@ -2,6 +2,8 @@
 
 Beside it stand NORMS, the norms that it knows, and DETERMINISTIC: whether it speaks of the model
 itself, or of a classifier that is built from the model (randomised smoothing).
+The package can be called: `gauntlet.certify(model, images, labels, eps=...)` is
+`gauntlet.api.certify`.
 """
 
 import inspect
@@ -10,9 +12,12 @@ import sys
 from torch import Tensor
 
 from gauntlet.certify._certificate import Certificate
+from gauntlet.core.callable_room import CallableRoom
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.plugins import load
+
+sys.modules[__name__].__class__ = CallableRoom
 
 
 def certify(model, images: Tensor, labels: Tensor, point: dict, streams: Streams) -> Certificate:

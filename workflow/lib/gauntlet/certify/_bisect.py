@@ -12,6 +12,7 @@ from gauntlet.certify._region import Region, region
 from gauntlet.certify._rounding import cancels
 from gauntlet.certify._symbols import Node
 from gauntlet.core.errors import GauntletError, Uncertifiable
+from gauntlet.core.inputs import checked
 
 ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
 SURE = 4  # times the rounding that is seen on the images themselves
@@ -45,8 +46,8 @@ def prove(
     if not isinstance(model, nn.Module):
         raise Uncertifiable("A certificate needs the model's layers; this one is a mere function.")
     parts = []
-    with torch.inference_mode(False), torch.autocast(images.device.type, enabled=False):
-        exact, images, labels = _doubled(model), images.clone(), labels.clone()
+    with checked(model, images, labels) as (images, labels):
+        exact = _doubled(model)
         for rows in torch.arange(len(images)).split(batch) if len(images) else ():
             judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
             parts.append(_found(judge, eps, most if radius else None))

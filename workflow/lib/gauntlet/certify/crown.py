@@ -14,6 +14,10 @@ from gauntlet.core.errors import GauntletError
 
 NORMS = ("linf", "l2", "l1")
 DETERMINISTIC = True
+FORWARDS = (  # bounds go back from each class and, inside, from a tenth of the values
+    "2 + bounds * (4 + 2 * classes * (1 + 2 * steps if slopes == 'alpha' else 1)"
+    " + (0.1 * values if intermediate == 'crown' else 0))"
+)
 
 
 def crown(

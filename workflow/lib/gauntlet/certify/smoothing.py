@@ -9,11 +9,13 @@ from gauntlet.certify._certificate import Certificate
 from gauntlet.core.batched_model import as_batched
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.image_rng import Streams
+from gauntlet.core.inputs import checked
 
 NORMS = ("l2",)
 DETERMINISTIC = False  # it speaks of the smoothed classifier, not of the model itself
 DRAWS = 1024  # noisy copies that are drawn at once; another number draws other noise
 ROUNDING = 1e-6  # relative: what float32 may cost sigma, and the open ball its edge
+FORWARDS = "n0 + n + 1"
 
 
 def smoothing(
@@ -44,10 +46,11 @@ def smoothing(
     if streams is None:
         streams = Streams.from_generator(generator or torch.Generator().manual_seed(0), len(images))
     batched, top, hits = as_batched(model), [], []
-    for image, state in zip(images, streams.fork("noise").states.tolist(), strict=True):
-        own = torch.Generator().manual_seed(state & (2**63 - 1))
-        top.append(int(_votes(batched, image, sigma, n0, own).argmax()))
-        hits.append(int(_votes(batched, image, sigma, n, own)[top[-1]]))
+    with checked(model, images, labels) as (images, labels):
+        for image, state in zip(images, streams.fork("noise").states.tolist(), strict=True):
+            own = torch.Generator().manual_seed(state & (2**63 - 1))
+            top.append(int(_votes(batched, image, sigma, n0, own).argmax()))
+            hits.append(int(_votes(batched, image, sigma, n, own)[top[-1]]))
     radius = certified_radius(np.array(hits), n, alpha, sigma)
     right = torch.tensor(top, dtype=torch.int64) == labels.cpu()
     return _certificate(torch.from_numpy(radius), right, eps)

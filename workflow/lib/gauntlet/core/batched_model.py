@@ -1,21 +1,29 @@
-"""A model as attacks see it: in chunks that fit, judged in float32, climbed in what is fast."""
+"""A model as attacks use it: called in chunks, judged in float32, with gradients by the image."""
 
+import copy
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
+from gauntlet.core.answers import logits_of
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.input_grad import NarrowConvolutions
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-UNDERIVED = "derivative for "  # how PyTorch begins to say that an operation has no derivative
-GRAIN = 8  # a chunk is padded to a multiple of this: below it, a CPU's kernels give other last bits
+CHUNK_MULTIPLE = 8  # chunks are padded to a multiple: a CPU rounds other sizes differently
+# How PyTorch's messages begin, or what they hold, when a gradient cannot be taken.
+NO_DERIVATIVE = "derivative for "
+IN_PLACE = "in-place operation"
+INFERENCE = "Inference tensors cannot be saved"
+REENTRANT = "When use_reentrant=True"
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
 class NonFiniteLogits(GauntletError):
-    """A model gave logits that are no numbers; `row` says for which image of the call."""
+    """A model gave logits that are not finite; `row` is the place of the image in the call."""
 
     def __init__(self, row: int):
         super().__init__(f"The model's logits of image {row} are not finite; allowed are numbers.")
@@ -23,13 +31,15 @@ class NonFiniteLogits(GauntletError):
 
 
 class BatchedModel:
-    """A callable model, looked at in chunks of `batch` images.
+    """A callable model that is called with chunks of at most `batch` images.
 
-    Calling it gives float32 logits [N, K] without a gradient. `precision` is that of `gradient`
-    alone; with `samples` it is averaged over that many passes of a model that answers differently
-    each time (expectation over transformation, Athalye et al. 2018, "Obfuscated Gradients Give a
-    False Sense of Security"). Raises ValueError for a batch or samples below 1 or a precision that
-    is not one of PRECISIONS.
+    Calling it gives float32 logits [N, K] without a gradient; `answers` says what the model may
+    give. `precision` is that of `gradient` and `fast_logits` alone; with `samples` above 1, for a
+    model that answers differently each time, `gradient` gives the mean of that many passes
+    (expectation over transformation, Athalye et al. 2018, "Obfuscated Gradients Give a False Sense
+    of Security"). A model of another dtype gets images of its own, and one that changes its input
+    in place gets a copy. Raises ValueError for a batch or samples below 1 or a precision that is
+    not one of PRECISIONS.
     """
 
     def __init__(
@@ -41,15 +51,16 @@ class BatchedModel:
                 f"{precision!r} ({', '.join(PRECISIONS)})"
             )
         self.model, self.batch, self.precision, self.samples = model, batch, precision, samples
+        self._least_classes, self._copies, self._dtype, self._fast = 0, False, None, True
 
     @property
-    def lower(self) -> bool:
-        """Tell whether gradients, and the logits beside them, are less exact than a judgement."""
+    def low_precision(self) -> bool:
+        """Tell whether gradients are computed in a lower precision than float32."""
         return self.precision != "float32"
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        parts = [self._judged(images, rows) for rows in _chunks(images, self.batch)]
+        parts = [self._float32_logits(images, rows) for rows in _chunks(images, self.batch)]
         return torch.cat(parts) if parts else images.new_zeros(0, 1)
 
     def gradient(self, images: Tensor, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,45 +69,65 @@ class BatchedModel:
         `objective(logits, rows)` gives a value for each of the named rows; values are summed, so
         that no image's gradient depends on another. Parameters get no gradient.
         """
-        parts = [self._averaged(images, rows, objective) for rows in _chunks(images, self.batch)]
+        chunks = _chunks(images, self.batch)
+        parts = [self._mean_gradient(images, rows, objective) for rows in chunks]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    def averaging(self, samples: int) -> "BatchedModel":
-        """Give a lens on the same model whose gradients are means over some passes."""
-        return BatchedModel(self.model, self.batch, self.precision, samples)
+    def averaged_over(self, samples: int) -> "BatchedModel":
+        """Give the same model with gradients that are means over some passes."""
+        return self._with(samples=samples)
 
-    def exact(self) -> "BatchedModel":
-        """Give a lens on the same model that climbs in float32."""
-        return BatchedModel(self.model, self.batch, "float32", self.samples)
+    def in_float32(self) -> "BatchedModel":
+        """Give the same model with gradients in float32."""
+        return self._with(precision="float32")
+
+    def for_labels_below(self, classes: int) -> "BatchedModel":
+        """Give the same model, which raises GauntletError if it has fewer classes."""
+        return self._with(_least_classes=classes)
 
     @torch.no_grad()
-    def scan(self, images: Tensor) -> Tensor:
-        """Give logits [N, K] in the precision of gradients: fast, and no judgement."""
-        parts = [self._scanned(images, rows) for rows in _chunks(images, self.batch)]
+    def fast_logits(self, images: Tensor) -> Tensor:
+        """Give logits [N, K] in the precision of gradients, not exact enough to judge by."""
+        parts = [self._fast_logits(images, rows) for rows in _chunks(images, self.batch)]
         return torch.cat(parts) if parts else images.new_zeros(0, 1)
 
-    def _scanned(self, images: Tensor, rows: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, getattr(torch, self.precision), self.lower):
-            logits = self.model(_padded(images, rows))[: len(rows)].float()
-        return logits if bool(logits.isfinite().all()) else self._judged(images, rows)
+    def _with(self, **changed) -> "BatchedModel":
+        other = copy.copy(self)
+        vars(other).update(changed)
+        return other
 
-    def _averaged(self, images: Tensor, rows: Tensor, objective: Objective):
+    def _fast_logits(self, images: Tensor, rows: Tensor) -> Tensor:
+        kind = images.device.type
+        with torch.autocast(kind, getattr(torch, self.precision), self.low_precision):
+            logits = self._asked(_padded(images, rows))[: len(rows)].float()
+        return logits if bool(logits.isfinite().all()) else self._float32_logits(images, rows)
+
+    def _mean_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
         if self.samples == 1:
-            return self._climbed(images, rows, objective)
-        passes = [self._climbed(images, rows, objective) for _ in range(self.samples)]
+            return self._gradient_of(images, rows, objective)
+        passes = [self._gradient_of(images, rows, objective) for _ in range(self.samples)]
         return tuple(torch.stack(column).mean(0) for column in zip(*passes, strict=True))
 
-    def _judged(self, images: Tensor, rows: Tensor) -> Tensor:
-        logits = self.model(_padded(images, rows))[: len(rows)].float()
+    def _float32_logits(self, images: Tensor, rows: Tensor) -> Tensor:
+        logits = self._asked(_padded(images, rows))[: len(rows)].float()
         _require_finite(logits, rows)
         return logits
 
-    def _climbed(self, images: Tensor, rows: Tensor, objective: Objective):
-        if self.lower:
+    def _gradient_of(self, images: Tensor, rows: Tensor, objective: Objective):
+        try:
+            return self._one_gradient(images, rows, objective)
+        except CheckpointError:  # a model that recomputes does so with PyTorch's own convolutions
+            if not self._fast:
+                raise
+            self._fast = False
+            return self._one_gradient(images, rows, objective)
+
+    def _one_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
+        if self.low_precision:
             kind = images.device.type
             with torch.autocast(kind, getattr(torch, self.precision)):
                 leaf, logits = self._forward(images, rows)
-            if bool(logits.isfinite().all()):  # float16 can overflow; float32 then decides
+            if bool(logits.isfinite().all()):  # float16 can overflow; then float32 is used
                 return _backward(leaf, logits, rows, objective)
         leaf, logits = self._forward(images, rows)
         _require_finite(logits, rows)
@@ -104,13 +135,62 @@ class BatchedModel:
 
     def _forward(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         leaf = _padded(images, rows).requires_grad_(True)
-        with torch.enable_grad(), NarrowConvolutions():
-            return leaf, self.model(leaf)[: len(rows)].float()
+        fast = self._fast and images.device.type == "cpu"
+        with torch.enable_grad(), NarrowConvolutions() if fast else nullcontext():
+            return leaf, self._asked(leaf)[: len(rows)].float()
+
+    def _asked(self, images: Tensor) -> Tensor:
+        """Give the model's logits [M, K] of images, in the form that the model takes."""
+        while True:
+            try:
+                answer = self.model(self._prepared(images))
+                break
+            except RuntimeError as error:
+                if not self._adapted(images, str(error)):
+                    raise
+        logits = logits_of(answer, len(images)).to(images.device)
+        if logits.shape[1] < self._least_classes:
+            raise GauntletError(
+                f"labels hold {self._least_classes - 1}, but the model has {logits.shape[1]} "
+                f"classes; allowed are 0 to {logits.shape[1] - 1}."
+            )
+        return logits
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        if self._dtype is not None:
+            return images.to(self._dtype)
+        return images.clone() if self._copies else images
+
+    def _adapted(self, images: Tensor, message: str) -> bool:
+        """Change how images are handed over, after an error; tell whether that can help."""
+        if INFERENCE in message:
+            raise GauntletError(
+                "The model's weights were made under torch.inference_mode, so it has no gradients; "
+                "build or load it outside of that mode."
+            )
+        if IN_PLACE in message and not self._copies:
+            self._copies = True
+            return True
+        own = _own_dtype(self.model)
+        if self._dtype is not None or own in (None, images.dtype):
+            return False
+        self._dtype = own
+        return True
 
 
 def as_batched(model: Callable) -> BatchedModel:
-    """Give the model's lens: itself if it is one, else one of default batch in float32."""
+    """Give a model as a BatchedModel: itself if it is one, else with the default settings."""
     return model if isinstance(model, BatchedModel) else BatchedModel(model)
+
+
+def _own_dtype(model: Callable) -> torch.dtype | None:
+    """Give the floating dtype of a module's first such parameter, of a wrapped module too."""
+    while not isinstance(model, nn.Module):
+        model = getattr(model, "model", None)
+        if model is None:
+            return None
+    kinds = (weight.dtype for weight in model.parameters() if weight.is_floating_point())
+    return next(kinds, None)
 
 
 def _backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
@@ -121,13 +201,18 @@ def _backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
 
 
 def _gradient(values: Tensor, leaf: Tensor) -> Tensor:
-    """Give the gradient by the leaf: zeros of a model that lets none through."""
+    """Give the gradient by the leaf: zeros for a model that does not propagate any."""
     if not values.requires_grad:
         return torch.zeros_like(leaf)
     try:
         return torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
     except RuntimeError as error:
-        if not str(error).startswith(UNDERIVED):
+        if REENTRANT in str(error):
+            raise GauntletError(
+                "The model recomputes with torch.utils.checkpoint(use_reentrant=True), through "
+                "which no gradient by the image can be taken; use use_reentrant=False."
+            ) from error
+        if not str(error).startswith(NO_DERIVATIVE):
             raise
         return torch.zeros_like(leaf)
 
@@ -137,9 +222,9 @@ def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:
 
 
 def _padded(images: Tensor, rows: Tensor) -> Tensor:
-    """Take rows that follow one another, and repeat the first to fill a multiple of GRAIN."""
+    """Take consecutive rows, and repeat the first up to a multiple of CHUNK_MULTIPLE."""
     part = images[rows[0] : rows[-1] + 1].detach()
-    missing = -len(rows) % GRAIN
+    missing = -len(rows) % CHUNK_MULTIPLE
     if not missing:
         return part.clone(memory_format=torch.preserve_format)
     return torch.cat([part, part[:1].expand(missing, *part.shape[1:])])

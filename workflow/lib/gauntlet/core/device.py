@@ -8,14 +8,14 @@ import torch
 from gauntlet.core.errors import GauntletError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-LARGEST_BLOCK, MOST_KEPT = 32 << 20, 2**31 - 1  # bytes; the first is the most that glibc takes
+LARGEST_BLOCK, MOST_KEPT = 32 << 20, 2**31 - 1  # bytes; the first is the maximum in glibc
 
 
 def prepare(spec: dict) -> torch.device:
     """Set up the process as the spec says and give its device.
 
-    Threads stand in the spec because another number gives other bits on a CPU. TF32 is off and
-    algorithms are deterministic. Raises GauntletError if the device is not there.
+    The number of threads is in the spec because another number gives other bits on a CPU. TF32 is
+    off and algorithms are deterministic. Raises GauntletError if the device is not there.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(spec["threads"])
@@ -23,16 +23,16 @@ def prepare(spec: dict) -> torch.device:
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads such memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # no result depends on such memory
     keep_memory()
     return find_device(spec["device"])
 
 
 def keep_memory() -> bool:
-    """Let this process keep the memory of tensors that it frees; tell whether that could be done.
+    """Let this process keep the memory of freed tensors; tell whether that was possible.
 
-    glibc gives large blocks back to the system and asks for them again, page by page: a third of
-    an attack's time on a CPU. Other C libraries are left as they are.
+    glibc returns large blocks to the system and requests them again, page by page: a third of an
+    attack's time on a CPU. Other C libraries stay unchanged.
     """
     try:
         adjust = ctypes.CDLL(None).mallopt

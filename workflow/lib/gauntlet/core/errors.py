@@ -1,4 +1,4 @@
-"""The exceptions for everything a user can cause and mend."""
+"""The exceptions for everything that a user can cause and correct."""
 
 
 class GauntletError(ValueError):

@@ -1,4 +1,4 @@
-"""Files that appear whole under their final name or not at all, and their digests."""
+"""Files that get their final name only when they are complete, and their digests."""
 
 import hashlib
 import os
@@ -6,23 +6,25 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+PROVENANCE = ".provenance.json"  # how the names of files end that say how a result was made
+
 
 def owner() -> str:
-    """Name this process among all that can write to one shared folder."""
+    """Give a name for this process that is unique among all that can write to a shared folder."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def partial_name(path: str | Path) -> Path:
-    """Name the temporary sibling that a file has until it is whole; the suffix stays."""
+    """Give the temporary name that a file has until it is complete; the suffix stays."""
     path = Path(path)
     return path.with_name(f".{path.stem}.{owner()}.part{path.suffix}")
 
 
 def write_whole(path: str | Path, write: Callable[[Path], None], durable: bool = False) -> None:
-    """Let `write` fill a temporary sibling, then give it its name; `durable` outlasts a crash.
+    """Let `write` fill a temporary file, then rename it; `durable` keeps it after a crash.
 
-    The folder is made if it is not there; should another copy of the job remove it meanwhile, it
-    is made again. What could not be written whole is removed.
+    The folder is made if it does not exist, and made again if another process removes it
+    meanwhile. An incomplete file is removed.
     """
     path = Path(path)
     for last in (False, True):
@@ -47,7 +49,7 @@ def _flush(path: Path) -> None:
 
 
 def sweep(paths) -> None:
-    """Remove what a killed run of this very job on this machine left half-written."""
+    """Remove the incomplete files of killed processes of this job on this machine."""
     host = socket.gethostname()
     for path in map(Path, paths):
         for left in path.parent.glob(f".{path.stem}.{host}-*.part*"):

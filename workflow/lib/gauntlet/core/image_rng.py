@@ -1,4 +1,4 @@
-"""One random stream per image: what an image draws depends on nothing but the image and a key."""
+"""One random stream per image: its numbers depend on nothing but the image and a key."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ FLOAT_BITS = 24  # a float32 holds this many bits exactly
 class Streams:
     """Random streams of N images: draws are pure functions of (stream, key), made on the CPU.
 
-    Whatever else is in the batch, in the shard or was drawn before, an image with one key draws
-    the same numbers on every device. Source of the mixing function: Steele et al. 2014, "Fast
+    An image with one key draws the same numbers on every device, whatever else is in the batch or
+    was drawn before. Source of the mixing function: Steele et al. 2014, "Fast
     Splittable Pseudorandom Number Generators" (SplitMix64).
     """
 

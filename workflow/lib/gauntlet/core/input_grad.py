@@ -2,7 +2,8 @@
 
 An attack needs the gradient by the image, which a network's first convolution gives. A CPU's
 kernels work on blocks of 8 or 16 channels; for an image of one channel they compute many that
-nobody needs. One multiplication by the weights and a sum of shifted results (`fold`) give the same.
+are not needed. One multiplication by the weights and a sum of shifted results (`fold`) give the
+same.
 """
 
 import torch
@@ -10,13 +11,14 @@ from torch import Tensor
 from torch.nn.functional import conv2d, fold
 from torch.overrides import TorchFunctionMode
 
-MOST = {torch.float32: 4, torch.bfloat16: 1, torch.float16: 1}  # channels below which it is faster
+MOST = {torch.float32: 4, torch.bfloat16: 1, torch.float16: 1}  # channels up to which it is faster
 
 
 class NarrowConvolutions(TorchFunctionMode):
     """While it lasts, CPU convolutions on few channels pass a gradient to their input alone.
 
-    Only for gradients by the image: weights and biases get none.
+    Only for gradients by the image: weights and biases that are parameters get none. Where they are
+    computed from something that has a gradient, PyTorch's own way is taken.
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -32,14 +34,20 @@ def _plan(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Arguments are those of `torch.nn.functional.conv2d`, by its names.
     """
     few = weight.shape[1] <= MOST[torch.float32] and weight.shape[2:].numel() > 1
-    fits = few and groups == 1 and input.dim() == 4 and input.requires_grad
-    if not fits or input.device.type != "cpu" or isinstance(padding, str):
+    computed = weight.grad_fn is not None or (bias is not None and bias.grad_fn is not None)
+    fits = few and not computed and groups == 1 and input.dim() == 4 and input.requires_grad
+    if not fits or input.device.type != "cpu":
         return None
-    return input, weight, bias, _pair(stride), _pair(padding), _pair(dilation)
+    sizes = [_pair(value) for value in (stride, padding, dilation)]
+    return None if None in sizes else (input, weight, bias, *sizes)
 
 
-def _pair(value) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _pair(value) -> tuple[int, int] | None:
+    """Give height and width of one whole number, or of one or two; None for anything else."""
+    numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if len(numbers) not in (1, 2) or not all(isinstance(number, int) for number in numbers):
+        return None
+    return numbers[0], numbers[-1]
 
 
 class _InputGradient(torch.autograd.Function):
@@ -57,9 +65,9 @@ class _InputGradient(torch.autograd.Function):
         if weight.shape[1] > MOST.get(gradient.dtype, 0):
             grid = (ctx.grid["stride"], ctx.grid["padding"], ctx.grid["dilation"])
             return _own(ctx.size, weight, gradient, *grid).to(ctx.kind), *nothing
-        spread = weight.flatten(1).t().expand(len(gradient), -1, -1)
-        columns = torch.bmm(spread, gradient.flatten(2))
-        image = fold(columns, ctx.size[2:], weight.shape[2:], **ctx.grid)
+        spread = weight.flatten(1).t().expand(len(gradient), -1, -1)  # [N, C*kh*kw, out]
+        columns = torch.bmm(spread, gradient.flatten(2))  # [N, C*kh*kw, places]
+        image = fold(columns, ctx.size[2:], weight.shape[2:], **ctx.grid)  # [N, C, H, W]
         return image.to(ctx.kind), *nothing
 
 

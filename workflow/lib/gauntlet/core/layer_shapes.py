@@ -1,4 +1,4 @@
-"""Sizes of what flows through layers that a configuration declares. Standard library only.
+"""Shapes of the values between layers that a configuration declares. Standard library only.
 
 A layer is a mapping with its kind under `layer` and its settings, as the schema has filled them; a
 shape is (C, H, W), or (features,) once it is flat.
@@ -15,14 +15,14 @@ Layer = dict[str, Any]
 
 
 def after_all(layers: list[Layer], shape: Shape, place: str = "layers") -> Shape:
-    """Give the shape behind a list of layers; GauntletError names the first that does not fit."""
+    """Give the shape after a list of layers; GauntletError names the first that does not fit."""
     for number, layer in enumerate(layers):
         shape = after(layer, shape, f"{place}[{number}]")
     return shape
 
 
 def after(layer: Layer, shape: Shape, place: str = "layer") -> Shape:
-    """Give the shape behind one layer; GauntletError says why it cannot take what comes."""
+    """Give the shape after one layer; GauntletError says why the layer cannot take its input."""
     rule = RULES.get(layer["layer"])
     return shape if rule is None else rule(layer, shape, f"{place} ({layer['layer']})")
 

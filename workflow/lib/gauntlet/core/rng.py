@@ -1,4 +1,4 @@
-"""Random streams that belong to a purpose, never to the process."""
+"""Random generators that belong to a purpose, never to the process."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import torch
 
 
 def seed_for(seed: int, *purpose: object) -> int:
-    """Derive a 63-bit seed from a user's seed and what the numbers are for."""
+    """Derive a 63-bit seed from a user's seed and the purpose of the numbers."""
     text = repr((int(seed), *map(str, purpose))).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
@@ -24,7 +24,8 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 class Shared:
     """A generator for a batch of `count` images, of which this process computes some rows.
 
-    Each process draws for the whole batch, so that its numbers do not depend on who computes what.
+    Each process draws for the whole batch, so that the numbers do not depend on which process
+    computes which rows.
     """
 
     def __init__(self, whole: torch.Generator, rows: slice, count: int):
@@ -54,7 +55,7 @@ def normal_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch
 
 @contextmanager
 def fixed_draws(seed: int, *purpose: object) -> Iterator[None]:
-    """Let a model that draws from the global stream draw the same for one seed and purpose."""
+    """Seed the global generator, from which a model may draw, for one seed and purpose."""
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(seed, *purpose))
         yield

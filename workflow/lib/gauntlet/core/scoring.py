@@ -1,4 +1,4 @@
-"""What a model says of images, in float32: the judge of whatever an attack gives."""
+"""A model's predictions, losses and confidences in float32, by which examples are judged."""
 
 import logging
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from gauntlet.core.batched_model import BatchedModel, as_batched
 logger = logging.getLogger(__name__)
 
 PROBABILITIES = "outputs are probabilities, not logits"
-CLOSE = 1e-4  # how far from 1 the sum of an image's outputs may be, to be taken for probabilities
+CLOSE = 1e-4  # outputs whose sum is this near to 1 count as probabilities
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A model's word on images: predictions [N], losses [N], confidences [N], on the CPU."""
+    """A model's answers on images: predictions [N], losses [N], confidences [N], on the CPU."""
 
     prediction: Tensor
     loss: Tensor
@@ -39,7 +39,7 @@ def score(model, images: Tensor, labels: Tensor) -> Scores:
 
 
 def outputs_note(batched: BatchedModel, images: Tensor) -> str:
-    """Name outputs that are probabilities: losses on logits then mislead gradients."""
+    """Say whether the outputs are probabilities: losses on logits then have useless gradients."""
     logits = batched(images[: batched.batch])
     positive = bool((logits >= 0).all())
     if positive and bool(((logits.sum(1) - 1).abs() < CLOSE).all()):

@@ -1,9 +1,12 @@
-"""Signals that ask a job to stop: a loop that can be gone on with ends at a good place."""
+"""Signals that ask a job to stop: a loop that can be resumed ends at a point where it can."""
 
 import signal
 import threading
 
-ASKING = ("SIGTERM", "SIGUSR1")  # Snakemake and schedulers; Slurm's warning before the time limit
+STOP_SIGNALS = (
+    "SIGTERM",
+    "SIGUSR1",
+)  # from Snakemake and schedulers
 
 
 class Stopped(SystemExit):
@@ -15,11 +18,11 @@ class Stopped(SystemExit):
 
 
 class Saved(Stopped):
-    """The job ends as asked, at a good place: what is done is saved."""
+    """The job ends as asked, after it saved what is done."""
 
 
 class Stop:
-    """While it lasts, a signal that asks to stop only leaves a note; asked twice, it ends at once.
+    """While it lasts, a first signal to stop is only recorded; a second one ends the job at once.
 
     Outside the main thread, where signals cannot be handled, it does nothing.
     """
@@ -29,7 +32,7 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            for name in ASKING:
+            for name in STOP_SIGNALS:
                 if number := getattr(signal, name, None):
                     self._before[number] = signal.signal(number, self._note)
         return self
@@ -49,7 +52,7 @@ class Stop:
 
 def end_on_signals() -> None:
     """Make the signals that ask to stop end this process by an exception, so that it cleans up."""
-    for name in ASKING:
+    for name in STOP_SIGNALS:
         if number := getattr(signal, name, None):
             signal.signal(number, _end)
 

@@ -1,16 +1,14 @@
-"""Reading and writing of tensors, tables and records."""
+"""Reading and writing of tensors and arrays."""
 
-import csv
 import io
-import json
 import pickle
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.records import first_line
 
 
 def save_state(state: dict[str, torch.Tensor], path: str | Path) -> None:
@@ -31,7 +29,7 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise GauntletError(
-            f"{path} is no readable file of weights ({_first_line(error)})."
+            f"{path} is no readable file of weights ({first_line(error)})."
         ) from error
     if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
         raise GauntletError(f"{path} must hold a state dict: names with tensors, nothing else.")
@@ -43,30 +41,4 @@ def load_array(path: str | Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise GauntletError(f"{path} is no readable .npy file ({_first_line(error)}).") from error
-
-
-def write_rows(path: str | Path, columns: Iterable[str], rows: Iterable[dict]) -> None:
-    """Write a CSV of the named columns; floats by their shortest exact text."""
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_json(path: str | Path, record: dict) -> None:
-    """Write a record for people and programs: sorted keys, indented."""
-    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: str | Path) -> dict:
-    """Read a record; GauntletError if the file is no JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise GauntletError(f"{path} is no readable JSON file ({_first_line(error)}).") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise GauntletError(f"{path} is no readable .npy file ({first_line(error)}).") from error

@@ -1,7 +1,8 @@
-"""Threat models: what an adversarial example may be, and who judges it.
+"""Threat models: what an adversarial example may be, and the functions that judge it.
 
-Images are float32 in [0, 1], shape [N, C, H, W]; eps has the same unit. The judge of a result is
-here, in code that no attack owns; the balls that attacks move in are in `balls`.
+Images are float32 in [0, 1], shape [N, C, H, W]; eps has the same unit. Results are
+judged here, in code that belongs to no attack; the balls that attacks move in are in
+`attacks.base.norm_balls`.
 """
 
 from dataclasses import dataclass
@@ -9,16 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gauntlet.core.plugin_facts import facts
+from gauntlet.core.tolerance import SLACK
+
 NORMS = ("linf", "l2", "l1")
 ORDERS = {"linf": float("inf"), "l2": 2, "l1": 1}
-SLACK = 1e-6  # relative to eps: what rounding to float32 may cost
 GREY_LEVELS = 255  # steps of an image file with 8 bits a channel
-# What an attack without a norm is measured in: the name of its threat model, and its size's key.
-EXTENTS = {
-    "gaussian_noise": ("noise", "sigma"),
-    "spatial": ("spatial", "rotation"),
-    "corruptions": ("corruptions", "severity"),
-}
 
 
 @dataclass(frozen=True)
@@ -26,8 +23,8 @@ class AttackResult:
     """What an attack gives back, and what it cost; counts are int64 [N], one per image.
 
     `images` [N, C, H, W] float32; `forwards` and `backwards` are passes through the model;
-    `success_query` is the forward pass that found the example (0 where there is none). An ensemble
-    says in `success_by` which of its `members` found it (-1 where none did).
+    `success_query` is the forward pass that found the example (0 where there is none). `success_by`
+    of an ensemble is the place of the member, in `members`, that found it (-1 where none did).
     """
 
     images: Tensor
@@ -59,9 +56,9 @@ def admissible(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tenso
 
 
 def on_grid(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tensor:
-    """Round examples to what an image file of 8 bits can hold, inside the ball where it can.
+    """Round examples to the values of an 8-bit image file, inside the ball where possible.
 
-    Every value goes to the nearest grey level; where that leaves the ball, to the nearest one
+    Every value goes to the nearest gray level; where that leaves the ball, to the nearest one
     towards its image.
     """
     levels = examples.double() * GREY_LEVELS
@@ -82,5 +79,5 @@ def extent(point: dict) -> tuple[str, float]:
     """Give the threat model of an attack's point: norm and eps, or what stands for them."""
     if "norm" in point:
         return point["norm"], point["eps"]
-    threat, key = EXTENTS[point["kind"]]
-    return threat, point[key]
+    known = facts("attacks", point["kind"])
+    return known.get("THREAT"), point[known.get("SIZE")]

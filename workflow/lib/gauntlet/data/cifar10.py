@@ -38,6 +38,9 @@ CLASSES = (
     "ship",
     "truck",
 )
+SHAPE = (3, 32, 32)
+CLASS_COUNT = 10
+IMAGES = {"train": 50000, "test": 10000}
 
 
 def cifar10(mirrors: list[str], cache: Path) -> Dataset:

@@ -30,6 +30,9 @@ DIGESTS = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+SHAPE = (1, 28, 28)
+CLASS_COUNT = 10
+IMAGES = {"train": 60000, "test": 10000}
 
 
 def fashion_mnist(mirrors: list[str], cache: Path) -> Dataset:

@@ -18,6 +18,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 GRAY = ("1", "L", "LA")
 COLOR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 LIMIT = 1 << 28  # bytes of one file
+LAYOUT = "folder"  # how its images can be counted before they are read
 
 
 def image_folder(

@@ -15,6 +15,9 @@ DIGESTS = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+SHAPE = (1, 28, 28)
+CLASS_COUNT = 10
+IMAGES = {"train": 60000, "test": 10000}
 
 
 def mnist(mirrors: list[str], cache: Path) -> Dataset:

@@ -20,6 +20,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+LAYOUT = "npz"  # how its images can be counted before they are read
 
 
 def npz(

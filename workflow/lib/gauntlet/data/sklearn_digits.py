@@ -14,6 +14,9 @@ from gauntlet.data._dataset import Dataset
 LIMIT = 1 << 20  # bytes of the table as text
 TEXT = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"  # sha256
 VALUES = "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"  # of bytes
+SHAPE = (1, 8, 8)
+CLASS_COUNT = 10
+IMAGES = 1797
 
 
 def sklearn_digits(mirrors: list[str], cache: Path) -> Dataset:

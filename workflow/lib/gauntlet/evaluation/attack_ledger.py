@@ -1,30 +1,30 @@
-"""From ledgers to points: one attack at one eps on every image. NumPy only."""
+"""Attack ledgers: what one attack did to every image, one eps after another. NumPy only."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.tolerance import SLACK
 
 SELF = "self"  # source of examples that were made against the model they are shown to
 WHITE_BOX = "white-box"
 TRANSFER = "transfer"
 RERUN = "rerun"  # the attack that goes around what an audit found
 DISTANCES = ("linf", "l2", "l1")
+IMAGE = ("index", "label", "clean_prediction")  # the same in all ledgers of one model
 PER_IMAGE = (
-    *("index", "label", "clean_prediction", *DISTANCES),
+    *(*IMAGE, *DISTANCES),
     *("success_by", "success_query", "forwards", "backwards", "draw_loss", "note"),
 )
-INTEGERS = (
-    *("index", "label", "clean_prediction", "adversarial_prediction"),
-    *("success", "success_8bit"),
-)
+INTEGERS = (*IMAGE, "adversarial_prediction", "success", "success_8bit")
 NUMBERS = ("eps", *DISTANCES, "success_query", "forwards", "backwards", "draw_loss")
-WORDS = ("access", "norm", "success_by", "note")
-SLACK = 1e-6  # relative: what rounding to float32 may cost, as the ledger's judge allows
+TEXTS = ("access", "norm", "success_by", "note")
+Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class AttackLedger:
     label: np.ndarray
     clean_prediction: np.ndarray
     success: np.ndarray
-    fell_8bit: np.ndarray
+    success_8bit: np.ndarray
     linf: np.ndarray
     l2: np.ndarray
     l1: np.ndarray
@@ -54,74 +54,100 @@ class AttackLedger:
 
     @property
     def clean(self) -> np.ndarray:
-        """Tell which images are classified rightly without an attack: bool [n]."""
+        """Tell which images are classified correctly without an attack: bool [n]."""
         return self.clean_prediction == self.label
 
     @property
     def robust(self) -> np.ndarray:
-        """Tell which images are right and stay so: bool [n]."""
+        """Tell which images are classified correctly with and without the attack: bool [n]."""
         return self.clean & ~self.success
 
     def within(self, eps: float) -> np.ndarray:
-        """Tell whose example succeeded and lies within an eps, whatever this attack's own: [n]."""
+        """Tell which images have a successful example within `eps` of this norm: bool [n]."""
         if self.norm in DISTANCES:
             return self.success & (getattr(self, self.norm) <= eps * (1 + SLACK))
         return self.success & (self.eps <= eps)
 
 
 def has_rows(path: str | Path) -> bool:
-    """Tell whether a ledger has a row; that of a rerun has none where there was nothing to do."""
+    """Tell whether a ledger has a row; that of a rerun has none where nothing had to be done."""
     with open(path, encoding="utf-8") as stream:
-        return sum(1 for _ in zip(range(2), stream, strict=False)) == 2
+        return len(list(islice(stream, 2))) == 2
 
 
-def read_points(path: str | Path, attack: str, source: str = SELF) -> list[AttackLedger]:
-    """Read a ledger: one Point per eps, in the file's order.
+def read_ledger(path: str | Path, attack: str, source: str = SELF) -> list[AttackLedger]:
+    """Read a ledger's file: one AttackLedger per norm and eps, in the file's order.
 
     Raises GauntletError for a file that is damaged or contradicts itself.
     """
-    table = _read_ledger(path)
-    _check_ledger(path, table)
+    table = read_columns(path, "ledger", INTEGERS, NUMBERS, TEXTS, number=_number_or_nan)
+    _check(path, table)
     access = WHITE_BOX if source == SELF else TRANSFER
     if (table["access"] != access).any():
-        raise GauntletError(f"{path} must say '{access}' in every row's access, as its place does.")
-    points = []
-    for norm, eps in dict.fromkeys(zip(table["norm"], table["eps"], strict=True)):
-        rows = np.flatnonzero((table["norm"] == norm) & (table["eps"] == eps))
-        rows = rows[np.argsort(table["index"][rows], kind="stable")]
-        part = {name: table[name][rows] for name in PER_IMAGE}
-        success, stored = table["success"][rows] == 1, table["success_8bit"][rows] == 1
-        if (np.diff(part["index"]) == 0).any():
-            raise GauntletError(f"{path} has two rows for an image at eps {eps:g}; allowed is one.")
-        names = (attack, source, access, str(norm), float(eps), str(path))
-        points.append(AttackLedger(*names, success=success, fell_8bit=stored, **part))
-    return points
+        raise GauntletError(f"{path} must have '{access}' in the column access of every row.")
+    threats = dict.fromkeys(zip(table["norm"], table["eps"], strict=True))
+    return [_at(path, table, str(norm), float(eps), attack, source) for norm, eps in threats]
 
 
-def _read_ledger(path: str | Path) -> dict[str, np.ndarray]:
+def _at(
+    path: str | Path, table: Columns, norm: str, eps: float, attack: str, source: str
+) -> AttackLedger:
+    """Select the rows of one norm and eps, sorted by image."""
+    rows = np.flatnonzero((table["norm"] == norm) & (table["eps"] == eps))
+    rows = rows[np.argsort(table["index"][rows], kind="stable")]
+    columns = {name: table[name][rows] for name in PER_IMAGE}
+    if (np.diff(columns["index"]) == 0).any():
+        raise GauntletError(f"{path} has two rows for an image at eps {eps:g}; allowed is one.")
+    return AttackLedger(
+        attack=attack,
+        source=source,
+        access=str(table["access"][0]),
+        norm=norm,
+        eps=eps,
+        path=str(path),
+        success=table["success"][rows] == 1,
+        success_8bit=table["success_8bit"][rows] == 1,
+        **columns,
+    )
+
+
+def read_columns(
+    path: str | Path,
+    kind: str,
+    integers: Sequence[str],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    number: Callable[[str], float] = float,
+) -> Columns:
+    """Read the named columns of a CSV file, each an array [rows]; `number` reads one number.
+
+    Raises GauntletError, which calls the file a `kind`, if a column is missing or unreadable.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             head, *rows = csv.reader(stream)
         columns = dict(zip(head, zip(*rows, strict=True), strict=True))
-        table = {name: np.array(columns[name], dtype=np.int64) for name in INTEGERS}
-        for name in NUMBERS:
-            table[name] = np.array([cell or "nan" for cell in columns[name]], dtype=float)
+        table = {name: np.array(columns[name], dtype=np.int64) for name in integers}
+        for name in numbers:
+            table[name] = np.array(list(map(number, columns[name])), dtype=float)
+        return table | {name: np.array(columns[name], dtype=str) for name in texts}
     except KeyError as error:
-        raise GauntletError(f"{path} lacks the column {error} of a ledger.") from error
+        raise GauntletError(f"{path} lacks the column {error} of a {kind}.") from error
     except (ValueError, OverflowError, csv.Error) as error:
         raise GauntletError(
-            f"{path} is no readable ledger with one or more rows ({error})."
+            f"{path} is no readable {kind} with one or more rows ({error})."
         ) from error
-    if missing := [name for name in WORDS if name not in columns]:
-        raise GauntletError(f"{path} lacks the column '{missing[0]}' of a ledger.")
-    return table | {name: np.array(columns[name], dtype=str) for name in WORDS}
 
 
-def _check_ledger(path: str | Path, table: dict[str, np.ndarray]) -> None:
+def _number_or_nan(cell: str) -> float:
+    return float(cell or "nan")
+
+
+def _check(path: str | Path, table: Columns) -> None:
     success = table["success"] == 1
     right = table["clean_prediction"] == table["label"]
     missed = table["adversarial_prediction"] != table["label"]
-    wrong = {
+    faults = {
         "an eps that is no number of 0 or more": ~(np.isfinite(table["eps"]) & (table["eps"] >= 0)),
         "a label below 0": table["label"] < 0,
         "a success other than 0 or 1": ~np.isin(table["success"], (0, 1)),
@@ -130,19 +156,19 @@ def _check_ledger(path: str | Path, table: dict[str, np.ndarray]) -> None:
             success & ~(right & missed)
         ),
     }
-    for fault, rows in wrong.items():
+    for fault, rows in faults.items():
         if rows.any():
             image = table["index"][rows][0]
             raise GauntletError(f"{path} has {fault}, first for image {image}.")
 
 
-def agree(points: Sequence[AttackLedger]) -> None:
-    """Raise GauntletError unless all points are about the same images and clean predictions."""
-    first = points[0]
-    for point in points[1:]:
-        for name in ("index", "label", "clean_prediction"):
-            if not np.array_equal(getattr(first, name), getattr(point, name)):
+def require_same_images(ledgers: Sequence[AttackLedger]) -> None:
+    """Raise GauntletError unless all ledgers have the same images, labels, clean predictions."""
+    first = ledgers[0]
+    for other in ledgers[1:]:
+        for name in IMAGE:
+            if not np.array_equal(getattr(first, name), getattr(other, name)):
                 raise GauntletError(
-                    f"{first.path} and {point.path} differ in '{name}'; ledgers of one model and "
+                    f"{first.path} and {other.path} differ in '{name}'; ledgers of one model and "
                     f"part must hold the same images, labels and clean predictions."
                 )

@@ -1,6 +1,5 @@
-"""Certificates' ledgers: what is proven about every image. NumPy only."""
+"""Certificate ledgers: what one certificate proves about every image. NumPy only."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,18 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.evaluation.attack_ledger import DISTANCES, AttackLedger
+from gauntlet.core.tolerance import SLACK
+from gauntlet.evaluation.attack_ledger import (
+    DISTANCES,
+    IMAGE,
+    AttackLedger,
+    Columns,
+    read_columns,
+)
 
-BASE, SMOOTHED = "base", "smoothed"  # the classifier that a certificate speaks of
+BASE, SMOOTHED = "base", "smoothed"  # the classifier that a certificate is about
 COLUMNS = (
     *("index", "label", "classifier", "norm", "eps", "clean_prediction"),
     *("certified", "radius", "margin", "abstained", "note"),
 )
-INTEGERS = ("index", "label", "clean_prediction", "certified", "abstained")
+INTEGERS = (*IMAGE, "certified", "abstained")
 NUMBERS = ("eps", "radius", "margin")
-WORDS = ("classifier", "norm", "note")
+TEXTS = ("classifier", "norm", "note")
 NOTHING = -1.0  # radius where nothing is proven: an eps of 0 is not covered either
-ROUNDING = 1e-6  # relative: what an attack's ball and the digits of a distance may add
 
 
 @dataclass(frozen=True)
@@ -43,49 +48,37 @@ class CertificateLedger:
 
     @property
     def deterministic(self) -> bool:
-        """Tell whether it speaks of the model itself, without a chance of error."""
+        """Tell whether it is about the model itself, without a chance of error."""
         return self.classifier == BASE
 
     def covers(self, eps: float) -> np.ndarray:
-        """Tell which images no example within eps can break: bool [n]."""
+        """Tell for which images no example within `eps` is misclassified: bool [n]."""
         return (self.radius > 0) & (self.radius >= eps)
 
 
-def read_proof(path: str | Path, certificate: str | None = None) -> CertificateLedger:
+def read_certificate(path: str | Path, certificate: str | None = None) -> CertificateLedger:
     """Read a certificate's ledger; its name is that of its folder if none is given.
 
     Raises GauntletError for a file that is damaged or contradicts itself.
     """
-    name = certificate or Path(path).parts[-3]
-    table = _read(path)
+    table = read_columns(path, "certificate", INTEGERS, NUMBERS, TEXTS)
     radii = sorted(set(table["eps"].tolist()))
     blocks = [np.flatnonzero(table["eps"] == eps) for eps in radii]
     blocks = [rows[np.argsort(table["index"][rows], kind="stable")] for rows in blocks]
     _check(path, table, blocks)
-    first = {key: values[blocks[0]] for key, values in table.items()}
-    words = {word: str(first[word][0]) for word in WORDS}
-    columns = [first[key] for key in ("index", "label", "clean_prediction", "radius")]
-    told = (words["classifier"], words["norm"], tuple(radii), str(path), words["note"])
-    return CertificateLedger(name, *told, *columns, first["abstained"] == 1)
+    first = {name: values[blocks[0]] for name, values in table.items()}
+    return CertificateLedger(
+        certificate=certificate or Path(path).parts[-3],
+        eps=tuple(radii),
+        path=str(path),
+        radius=first["radius"],
+        abstained=first["abstained"] == 1,
+        **{name: str(first[name][0]) for name in TEXTS},
+        **{name: first[name] for name in IMAGE},
+    )
 
 
-def _read(path: str | Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            head, *rows = csv.reader(stream)
-        columns = dict(zip(head, zip(*rows, strict=True), strict=True))
-        table = {name: np.array(columns[name], dtype=np.int64) for name in INTEGERS}
-        table |= {name: np.array(columns[name], dtype=float) for name in NUMBERS}
-        return table | {name: np.array(columns[name], dtype=str) for name in WORDS}
-    except KeyError as error:
-        raise GauntletError(f"{path} lacks the column {error} of a certificate.") from error
-    except (ValueError, OverflowError, csv.Error) as error:
-        raise GauntletError(
-            f"{path} is no readable certificate with one or more rows ({error})."
-        ) from error
-
-
-def _check(path: str | Path, table: dict[str, np.ndarray], blocks: list[np.ndarray]) -> None:
+def _check(path: str | Path, table: Columns, blocks: list[np.ndarray]) -> None:
     first = table["index"][blocks[0]]
     proven = (table["radius"] > 0) & (table["radius"] >= table["eps"])
     clean = table["clean_prediction"] == table["label"]
@@ -94,7 +87,7 @@ def _check(path: str | Path, table: dict[str, np.ndarray], blocks: list[np.ndarr
         "other images at one eps than at another, or one twice": (np.diff(first) == 0).any()
         or any(not np.array_equal(first, table["index"][rows]) for rows in blocks),
         "more than one norm, classifier or note": any(
-            len(set(table[w].tolist())) > 1 for w in WORDS
+            len(set(table[name].tolist())) > 1 for name in TEXTS
         ),
         "an eps or a radius that is no number of 0 or more": not _lengths(table),
         "another classifier than base or smoothed": bool({*table["classifier"]} - {BASE, SMOOTHED}),
@@ -111,62 +104,92 @@ def _check(path: str | Path, table: dict[str, np.ndarray], blocks: list[np.ndarr
             raise GauntletError(f"{path} has {fault}.")
 
 
-def _lengths(table: dict[str, np.ndarray]) -> bool:
+def _lengths(table: Columns) -> bool:
     return all(bool((np.isfinite(table[n]) & (table[n] >= 0)).all()) for n in ("eps", "radius"))
 
 
-def agree(point: AttackLedger, proofs: Iterable[CertificateLedger]) -> None:
-    """Raise GauntletError unless certificates speak of an attack's images, labels and model."""
-    for proof in proofs:
-        for name in ("index", "label", "clean_prediction"):
-            if not np.array_equal(getattr(point, name), getattr(proof, name)):
+def require_same_images(ledger: AttackLedger, certificates: Iterable[CertificateLedger]) -> None:
+    """Raise GauntletError unless certificates have an attack's images, labels and predictions."""
+    for certificate in certificates:
+        for name in IMAGE:
+            if not np.array_equal(getattr(ledger, name), getattr(certificate, name)):
                 raise GauntletError(
-                    f"{point.path} and {proof.path} differ in '{name}'; a model's ledgers and "
-                    f"certificates must hold the same images, labels and clean predictions."
+                    f"{ledger.path} and {certificate.path} differ in '{name}'; a model's ledgers "
+                    f"and certificates must hold the same images, labels and clean predictions."
                 )
 
 
-def proven(proofs: Sequence[CertificateLedger], norm: str) -> np.ndarray | None:
+def proven(certificates: Sequence[CertificateLedger], norm: str) -> np.ndarray | None:
     """Join deterministic certificates of one norm per image: float64 [n]; None without any.
 
-    A certificate that could not read the model says nothing, not even that nothing holds.
+    A certificate that could not read the model is left out: it proves nothing and refutes nothing.
     """
-    mine = [p.radius for p in proofs if p.deterministic and p.norm == norm and not p.note]
-    return np.maximum.reduce(mine) if mine else None
+    radii = [c.radius for c in certificates if c.deterministic and c.norm == norm and not c.note]
+    return np.maximum.reduce(radii) if radii else None
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A successful example on an image that a certificate covers: one of the two is wrong."""
+
+    image: int
+    attack: str
+    norm: str
+    eps: float
+    certificate: str  # its name, or the path of its ledger
+    proven_norm: str
+    radius: float
+
+    def __str__(self) -> str:
+        return (
+            f"attack '{self.attack}' succeeds on image {self.image} at {self.norm} {self.eps:g}, "
+            f"but certificate '{self.certificate}' proves that none can up to {self.proven_norm} "
+            f"{self.radius:g}"
+        )
 
 
 def contradictions(
-    points: Iterable[AttackLedger], proofs: Sequence[CertificateLedger]
-) -> list[str]:
-    """Name every example that broke an image which a deterministic certificate covers.
+    ledgers: Iterable[AttackLedger], certificates: Sequence[CertificateLedger]
+) -> list[Contradiction]:
+    """List every successful example on an image that a deterministic certificate covers.
 
     A certificate covers an attack of its norm with an eps up to the radius, and any example, of
     whatever attack, that lies within it.
     """
-    found = []
-    for point in points:
-        for proof in proofs:
-            if proof.deterministic:
-                inside = getattr(point, proof.norm) <= proof.radius * (1 - ROUNDING)
-                if point.norm == proof.norm:
-                    inside |= proof.covers(point.eps)
-                broken = point.success & inside & (proof.radius > 0)
-                found += [_told(point, proof, row) for row in np.flatnonzero(broken)]
-    return found
+    deterministic = [certificate for certificate in certificates if certificate.deterministic]
+    return [
+        found
+        for ledger in ledgers
+        for certificate in deterministic
+        for found in _contradictions(ledger, certificate)
+    ]
 
 
-def _told(point: AttackLedger, proof: CertificateLedger, row: int) -> str:
-    return (
-        f"image {point.index[row]} fell to attack '{point.attack}' at {point.norm} {point.eps:g}, "
-        f"but certificate '{proof.certificate}' proves it up to {proof.norm} {proof.radius[row]:g}"
-    )
+def _contradictions(ledger: AttackLedger, certificate: CertificateLedger) -> list[Contradiction]:
+    inside = getattr(ledger, certificate.norm) <= certificate.radius * (1 - SLACK)
+    if ledger.norm == certificate.norm:
+        inside |= certificate.covers(ledger.eps)
+    rows = np.flatnonzero(ledger.success & inside & (certificate.radius > 0))
+    return [
+        Contradiction(
+            image=int(ledger.index[row]),
+            attack=ledger.attack,
+            norm=ledger.norm,
+            eps=ledger.eps,
+            certificate=certificate.certificate,
+            proven_norm=certificate.norm,
+            radius=float(certificate.radius[row]),
+        )
+        for row in rows
+    ]
 
 
-def refuse(contradicted: Sequence[str]) -> None:
-    """Raise GauntletError if an example broke what was proven: an error in Gauntlet."""
-    if contradicted:
-        more = f" (and {len(contradicted) - 1} more)" if len(contradicted) > 1 else ""
+def refuse(found: Sequence[Contradiction]) -> None:
+    """Raise GauntletError if an example contradicts a certificate: an error in Gauntlet."""
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        text = str(found[0])
         raise GauntletError(
-            f"{contradicted[0][:1].upper()}{contradicted[0][1:]}{more}: one of the two is wrong, "
-            f"which is an error in Gauntlet and not in the model; please report it."
+            f"{text[:1].upper()}{text[1:]}{more}: one of the two is wrong, which is an error in "
+            f"Gauntlet and not in the model; please report it."
         )

@@ -2,37 +2,55 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from gauntlet.core.records import RUN_NAMES
 from gauntlet.evaluation.attack_ledger import WHITE_BOX
 
-NAMES = ("dataset", "model", "defense", "seed")
 ACCEPTED = {"no_fail": ("pass", "warn"), "no_warn": ("pass",)}
-CERTIFIED = "certified_accuracy"
+COLUMN = {"robust": "robust_accuracy", "certified": "certified_accuracy"}
 
 
-def judge(demands: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
-    """Hold each demand against the rows of the robustness table (as texts): a verdict each.
+@dataclass(frozen=True)
+class Verdict:
+    """One requirement of one model.
 
-    A verdict has the model's names, `requirement`, `measure`, `required`, `measured` (None where
-    nothing was measured), `where`, and `met`.
+    `measured` is an accuracy, an audit's result (verdict, failed, warned), or None where nothing
+    was measured; `where` is the row (attack, norm, eps) with the lowest accuracy, if it counts.
     """
+
+    dataset: str
+    model: str
+    defense: str
+    seed: int
+    requirement: str
+    measure: str
+    required: float | str
+    measured: float | dict | None
+    where: dict | None
+    met: bool
+
+
+def judge(demands: Sequence[dict], rows: Sequence[dict]) -> list[Verdict]:
+    """Hold each demand against the rows of the models' records: one verdict per measure."""
     return [verdict for demand in demands for verdict in _judged(demand, rows)]
 
 
-def _judged(demand: dict, rows: Sequence[dict]) -> Iterator[dict]:
-    mine = [row for row in rows if all(row[name] == str(demand[name]) for name in NAMES)]
-    told = {name: demand[name] for name in NAMES} | {"requirement": demand["name"]}
+def _judged(demand: dict, rows: Sequence[dict]) -> Iterator[Verdict]:
+    own = [row for row in rows if all(str(row[name]) == str(demand[name]) for name in RUN_NAMES)]
+    names = {name: demand[name] for name in RUN_NAMES} | {"requirement": demand["name"]}
     if "clean" in demand:
-        yield told | _least("clean", demand["clean"], _numbers(mine, "clean_accuracy"))
-    at = [row for row in mine if row["access"] == WHITE_BOX and _meant(row, demand["threats"])]
-    for measure, column in (("robust", "robust_accuracy"), ("certified", CERTIFIED)):
+        lowest = _lowest(own, "clean_accuracy") | {"where": None}
+        yield _verdict(names, "clean", demand["clean"], lowest)
+    there = [row for row in own if row["access"] == WHITE_BOX and _meant(row, demand["threats"])]
+    for measure, column in COLUMN.items():
         if measure in demand:
-            yield told | _least(measure, demand[measure], _numbers(at, column))
+            yield _verdict(names, measure, demand[measure], _lowest(there, column))
     if "audit" in demand:
-        word = next((row.get("audit", "") for row in mine), "")
-        met = word.partition(" ")[0] in ACCEPTED[demand["audit"]]
-        measured = {"measured": word or None, "where": "", "met": met}
-        yield told | {"measure": "audit", "required": demand["audit"]} | measured
+        audit = next((row.get("audit") for row in own), None)
+        met = bool(audit) and audit["verdict"] in ACCEPTED[demand["audit"]]
+        found = {"measured": audit, "where": None, "met": met}
+        yield Verdict(**names, measure="audit", required=demand["audit"], **found)
 
 
 def _meant(row: dict, threats: Sequence[Sequence]) -> bool:
@@ -42,55 +60,15 @@ def _meant(row: dict, threats: Sequence[Sequence]) -> bool:
     )
 
 
-def _numbers(rows: Sequence[dict], column: str) -> list[tuple[float, str]]:
-    return [
-        (float(row[column]), f"{row['attack']}, {row['norm']} {float(row['eps']):.4g}")
-        for row in rows
-        if row.get(column)
-    ]
+def _lowest(rows: Sequence[dict], column: str) -> dict:
+    """Give the lowest accuracy of a column, and the row that has it."""
+    known = [row for row in rows if row.get(column) is not None]
+    if not known:
+        return {"measured": None, "where": None}
+    low = min(known, key=lambda row: (row[column], row["attack"], row["norm"], row["eps"]))
+    return {"measured": low[column], "where": {k: low[k] for k in ("attack", "norm", "eps")}}
 
 
-def _least(measure: str, required: float, found: list[tuple[float, str]]) -> dict:
-    measured, where = min(found, default=(None, ""))
-    place = "" if measure == "clean" else where
-    met = measured is not None and measured >= required
-    told = {"measure": measure, "required": required, "measured": measured}
-    return told | {"where": place, "met": met}
-
-
-def shortfalls(verdicts: Sequence[dict]) -> list[str]:
-    """Say of each demand that is not met what falls short, in one sentence."""
-    return [_sentence(verdict) for verdict in verdicts if not verdict["met"]]
-
-
-def _sentence(verdict: dict) -> str:
-    model = "/".join(str(verdict[name]) for name in NAMES[:3]) + f" seed {verdict['seed']}"
-    what = verdict["measure"] if verdict["measure"] == "audit" else f"{verdict['measure']} accuracy"
-    measured, where = _shown(verdict["measured"]), verdict["where"]
-    place = f" ({where})" if where else ""
-    return (
-        f"requirements.{verdict['requirement']}: {model} has {what} {measured}{place}; required is "
-        f"{_shown(verdict['required'])}."
-    )
-
-
-def _shown(value: float | str | None) -> str:
-    if value is None:
-        return "not measured"
-    return value if isinstance(value, str) else f"{100 * value:.1f} %"
-
-
-def page(study: str, verdicts: Sequence[dict]) -> str:
-    """Write the gate's verdicts in Markdown."""
-    short = shortfalls(verdicts)
-    result = f"closed, {len(short)} of {len(verdicts)} fall short" if short else "open"
-    lines = [f"# Gate of {study}: {result}", "", *(f"- {text}" for text in short)]
-    lines += [""] if short else []
-    lines += ["| requirement | model | measure | required | measured | at | met |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for verdict in verdicts:
-        model = "/".join(str(verdict[name]) for name in NAMES)
-        cells = (verdict["requirement"], model, verdict["measure"], _shown(verdict["required"]))
-        cells += (_shown(verdict["measured"]), verdict["where"], "yes" if verdict["met"] else "NO")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def _verdict(names: dict, measure: str, required: float, lowest: dict) -> Verdict:
+    met = lowest["measured"] is not None and lowest["measured"] >= required
+    return Verdict(**names, measure=measure, required=required, met=met, **lowest)

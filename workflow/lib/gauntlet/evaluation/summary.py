@@ -1,14 +1,16 @@
 """From rows to summaries: means over seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.evaluation.metrics import rounded, wilson
 
-GROUP = ("dataset", "model", "defense", "attack", "source", "access", "norm", "eps")
-SUMMARY = (
+MODEL = ("dataset", "model", "defense")
+GROUP = (*MODEL, "attack", "source", "access", "norm", "eps")
+COLUMNS = (
     *GROUP,
     *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
     *("robust_mean", "robust_std", "robust_low", "robust_high", "robust_8bit_mean"),
@@ -29,6 +31,8 @@ def summarize(rows: Sequence[dict]) -> list[dict]:
     """Join the rows of all seeds: one row per model, attack and eps, in the order of the rows.
 
     Intervals are Wilson's for the mean accuracy and the n images that all seeds share.
+    `success_by` adds up images by attack; `audits` and `warnings` are lists of {seeds, value}, with
+    the seeds that each value holds for.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -50,7 +54,7 @@ def _joined(rows: list[dict]) -> dict:
     for short, column in MEANS.items():
         joined[f"{short}_mean"] = rounded(mean_std(rows, column)[0])
     joined["success_by"] = _success_by(rows)
-    return joined | {"audit": _by_seed(rows, "audit"), "warning": _by_seed(rows, "warning")}
+    return joined | {"audits": by_seed(rows, "audit"), "warnings": by_seed(rows, "warnings")}
 
 
 def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
@@ -60,21 +64,22 @@ def mean_std(rows: Sequence[dict], column: str) -> tuple[float, float]:
     return mean, stdev(values) if len(values) > 1 else math.nan
 
 
-def _success_by(rows: Sequence[dict]) -> str:
-    """Add up over seeds how many images each attack or member felled."""
-    counts: dict[str, int] = {}
+def _success_by(rows: Sequence[dict]) -> dict[str, int]:
+    """Add up over seeds on how many images each attack or member succeeded: most first."""
+    counts = Counter()
     for row in rows:
-        for share in filter(None, str(row["success_by"]).split("; ")):
-            name, count = share.rsplit(" ", 1)
-            counts[name] = counts.get(name, 0) + int(count)
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return "; ".join(f"{name} {count}" for name, count in ordered)
+        counts.update(row["success_by"])
+    return dict(counts.most_common())
 
 
-def _by_seed(rows: Sequence[dict], column: str) -> str:
-    """Join the seeds' words, each with the seeds that it concerns."""
-    seeds: dict[str, list[str]] = {}
+def by_seed(rows: Sequence[dict], name: str) -> list[dict]:
+    """Group the seeds by what they have under a name, if anything: a list of {seeds, value}."""
+    found: list[dict] = []
     for row in rows:
-        if row.get(column):
-            seeds.setdefault(row[column], []).append(row["seed"])
-    return "; ".join(f"seed {', '.join(which)}: {text}" for text, which in seeds.items())
+        if not row.get(name):
+            continue
+        same = next((group for group in found if group["value"] == row[name]), None)
+        if same is None:
+            found.append(same := {"seeds": [], "value": row[name]})
+        same["seeds"].append(row["seed"])
+    return found

@@ -6,6 +6,18 @@ from gauntlet.core.errors import GauntletError
 
 GREY = ((32, 64), 128)  # the article's example A, for 28x28x1
 COLOR = ((64, 128), 512)  # its example B, for 32x32x3
+# Weights of one output value, output channels, places of the output: for each layer.
+LAYERS = """[
+    layer
+    for (first, second), units in [GREY if shape[0] == 1 else COLOR]
+    for first, second, units in [(*(channels or (first, second)), hidden or units)]
+    for layer in [
+        (9 * shape[0], first, shape[1] * shape[2]),
+        (9 * first, second, (shape[1] // 2) * (shape[2] // 2)),
+        (second * (shape[1] // 4) * (shape[2] // 4), units, 1),
+        (units, classes, 1),
+    ]
+]"""
 
 
 def article_cnn(

@@ -4,6 +4,9 @@ from math import prod
 
 from torch import nn
 
+# Weights of one output value, output values, places of the output: for each layer.
+LAYERS = "[(a, b, 1) for a, b in zip([pixels, *hidden], [*hidden, classes])]"
+
 
 def mlp(shape: tuple[int, int, int], classes: int, *, hidden: list[int]) -> nn.Module:
     """Build linear-ReLU layers of the sizes in `hidden` on the flattened image (C, H, W)."""

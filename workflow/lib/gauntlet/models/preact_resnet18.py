@@ -3,6 +3,20 @@
 from torch import Tensor, nn
 
 STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # width factor and stride of each pair of blocks
+# Weights of one output value, output channels, places of the output: for each layer.
+LAYERS = """[
+    (9 * shape[0], width, shape[1] * shape[2]),
+    *[
+        (weights, width * 2**k, -(-shape[1] // 2**k) * -(-shape[2] // 2**k))
+        for k in range(4)
+        for weights in [
+            9 * width * max(1, 2**k // 2),
+            *[9 * width * 2**k] * 3,
+            *([width * 2**k // 2] if k else []),
+        ]
+    ],
+    (8 * width, classes, 1),
+]"""
 
 
 class PreActBlock(nn.Module):

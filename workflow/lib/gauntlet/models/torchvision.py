@@ -5,6 +5,26 @@ from torch import nn
 
 from gauntlet.core.errors import GauntletError
 
+# Networks at 224x224x3: millions of multiply-adds, parameters and values that layers give.
+COST_AT_224 = {
+    "alexnet": (714, 61, 1),
+    "convnext_tiny": (4456, 29, 26),
+    "densenet121": (2834, 8, 34),
+    "efficientnet_b0": (386, 5, 27),
+    "googlenet": (1498, 7, 13),
+    "mobilenet_v2": (301, 4, 27),
+    "mobilenet_v3_large": (217, 5, 14),
+    "resnet18": (1814, 12, 10),
+    "resnet34": (3664, 22, 15),
+    "resnet50": (4089, 26, 44),
+    "resnet101": (7801, 45, 65),
+    "swin_t": (4491, 28, 50),
+    "vgg11": (7609, 133, 29),
+    "vgg16": (15470, 138, 54),
+    "vit_b_16": (17564, 87, 60),
+    "wide_resnet50_2": (11398, 69, 55),
+}
+
 
 def torchvision(shape: tuple[int, int, int], classes: int, *, name: str) -> nn.Module:
     """Build torchvision's classifier `name` with fresh weights for images of `shape` (C, H, W).

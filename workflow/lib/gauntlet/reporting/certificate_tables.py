@@ -1,16 +1,18 @@
 """The table of certificates: a row per model, certificate and eps, joined over seeds."""
 
+import math
 from collections.abc import Iterable, Sequence
 
+from gauntlet.core.records import RUN_NAMES
 from gauntlet.evaluation.certificate_ledger import SMOOTHED
 from gauntlet.evaluation.metrics import wilson
-from gauntlet.evaluation.summary import mean_std
+from gauntlet.evaluation.summary import MODEL, mean_std
 from gauntlet.reporting.formatting import percent, threat_label
 from gauntlet.reporting.tables import Table
 
-GROUP = ("dataset", "model", "defense", "certificate", "classifier", "norm", "eps")
+GROUP = (*MODEL, "certificate", "classifier", "norm", "eps")
 HEAD = (
-    *("dataset", "model", "defense", "certificate", "of", "eps", "n", "seeds"),
+    *(*MODEL, "certificate", "of", "eps", "n", "seeds"),
     *("accuracy", "certified", "95 %", "abstained", "mean radius", "confidence"),
 )
 NOTES = (
@@ -31,9 +33,8 @@ NOTES = (
 
 def rows_of(records: Iterable[dict]) -> list[dict]:
     """Give the rows of certificates.csv from the evaluations' records, in their order."""
-    names = ("dataset", "model", "defense", "seed")
     return [
-        {name: record[name] for name in names} | row
+        {name: record[name] for name in RUN_NAMES} | row
         for record in records
         for proof in record.get("certificates", ())
         for row in proof["rows"]
@@ -51,22 +52,24 @@ def certificate_tables(rows: Sequence[dict]) -> list[Table]:
 
 def _line(rows: Sequence[dict]) -> tuple[str, ...]:
     first, n = rows[0], int(rows[0]["n"])
-    names = [first[name] for name in GROUP[:4]]
-    names.append("smoothed classifier" if first["classifier"] == SMOOTHED else "model")
-    mean, spread = mean_std(rows, "certified_accuracy")
-    known = mean == mean
-    low, high = wilson(mean, n) if known else (None, None)
-    shares = [
-        percent(*_filled(mean_std(rows, "accuracy"))),
-        percent(mean, None if spread != spread else spread) if known else "–",
+    smoothed = first["classifier"] == SMOOTHED
+    certified, spread = mean_std(rows, "certified_accuracy")
+    known = not math.isnan(certified)
+    low, high = wilson(certified, n) if known else (None, None)
+    return (
+        *(first[name] for name in (*MODEL, "certificate")),
+        "smoothed classifier" if smoothed else "model",
+        threat_label(first["norm"], first["eps"]),
+        str(n),
+        str(len(rows)),
+        percent(*map(_filled, mean_std(rows, "accuracy"))),
+        percent(_filled(certified), _filled(spread)),
         f"[{percent(low)}, {percent(high)}]" if known else "–",
-        percent(mean_std(rows, "abstained")[0]) if first["classifier"] == SMOOTHED else "–",
+        percent(_filled(mean_std(rows, "abstained")[0])) if smoothed else "–",
         f"{mean_std(rows, 'mean_radius')[0]:.3g}" if known else "–",
         percent(first["confidence"]),
-    ]
-    counts = [threat_label(first["norm"], first["eps"]), str(n), str(len(rows))]
-    return (*names, *counts, *shares)
+    )
 
 
-def _filled(pair: tuple[float, float]) -> list[float | None]:
-    return [None if value != value else value for value in pair]
+def _filled(value: float) -> float | None:
+    return None if math.isnan(value) else value

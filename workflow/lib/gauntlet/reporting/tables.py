@@ -8,9 +8,17 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from gauntlet.evaluation.attack_ledger import SELF
 from gauntlet.evaluation.metrics import WORST
-from gauntlet.evaluation.summary import GROUP
+from gauntlet.evaluation.summary import GROUP, MODEL
 from gauntlet.reporting import audit_columns
+from gauntlet.reporting.cells import warnings_text
 from gauntlet.reporting.formatting import percent, threat_label
+from gauntlet.reporting.headline import (
+    Column,
+    column_labels,
+    column_of,
+    headline,
+    threats_text,
+)
 from gauntlet.reporting.interval_columns import (
     interval_cells,
     interval_heads,
@@ -18,7 +26,6 @@ from gauntlet.reporting.interval_columns import (
     is_certified,
 )
 
-POINT = ("attack", "source", "norm", "eps")
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mb")
 NOTES = (
     (
@@ -49,78 +56,46 @@ class Table:
     rows: list[tuple[str, ...]]
 
 
-def headline(rows: Sequence[dict]) -> list[tuple[str, str, str, str]]:
-    """Choose the (attack, source, norm, eps) that a short table shows: all but curves.
-
-    A curve is an attack with several eps; a worst case is shown where an attack with a single eps
-    takes part. Where there are only curves, all points are shown.
-    """
-    eps: dict[tuple, set] = {}
-    for row in rows:
-        eps.setdefault((row["attack"], row["source"], row["norm"]), set()).add(row["eps"])
-    points = list(dict.fromkeys(tuple(str(row[name]) for name in POINT) for row in rows))
-    fixed = [p for p in points if p[0] != WORST and len(eps[p[:3]]) == 1]
-    threats = {(norm, value) for _, source, norm, value in fixed if source == SELF}
-    own = [p for p in fixed if p[1] == SELF]
-    worst = [p for p in points if p[0] == WORST and p[2:] in threats]
-    return own + worst + [p for p in fixed if p[1] != SELF] or points
-
-
-def point_labels(points: Sequence[tuple[str, str, str, str]]) -> dict[tuple, str]:
-    """Name points as briefly as they can be told apart."""
-    names = [(p[0], p[1]) for p in points]
-    labels = {}
-    for point in points:
-        attack, source, norm, eps = point
-        label = attack.replace(WORST, "worst case")
-        label = label if source == SELF else f"transfer {label} ({source})"
-        several = names.count((attack, source)) > 1
-        labels[point] = f"{label} {threat_label(norm, eps)}" if several else label
-    return labels
-
-
-def threats_text(points: Sequence[tuple[str, str, str, str]]) -> str:
-    """Say at which norm and eps the white-box attacks among points were run."""
-    threats: dict[str, list[str]] = {}
-    for attack, source, norm, eps in points:
-        if attack != WORST and source == SELF:
-            threats.setdefault(threat_label(norm, eps), []).append(attack)
-    return "; ".join(f"{', '.join(attacks)}: {threat}" for threat, attacks in threats.items())
-
-
 def headline_table(
     rows: Sequence[dict], seconds: dict[tuple, list[float]] | None = None, spread: bool = True
 ) -> Table:
     """Make the short table: a row per model, a column per attack, and training seconds if given.
 
-    Where certificates meet attacks stand intervals: true robust accuracy lies within.
+    `seconds` are those of each (dataset, model, defense). Where certificates meet attacks stand
+    intervals: true robust accuracy lies within.
     """
-    points = headline(rows)
-    labels = point_labels(points)
-    shown = {(point[2], float(point[3])) for point in points}
+    columns = headline(rows)
+    shown = {(column.norm, float(column.eps)) for column in columns}
     threats = [threat for threat in interval_threats(rows) if threat in shown]
-    runs: dict[tuple, dict] = {}
+    audited = audit_columns.audited(rows)
+    models: dict[tuple, list[dict]] = {}
     for row in rows:
-        mine = runs.setdefault(tuple(row[name] for name in GROUP[:3]), {})
-        mine[tuple(str(row[name]) for name in POINT)] = row
-    kept = [i for i in range(3) if i == 2 or len({run[i] for run in runs}) > 1]
+        models.setdefault(tuple(row[name] for name in MODEL), []).append(row)
+    names = [n for n in MODEL if n == "defense" or len({row[n] for row in rows}) > 1]
     lines = []
-    for run, mine in runs.items():
-        names = [run[i] for i in kept]
-        names[-1] += " (!)" if any(row["warning"] for row in mine.values()) else ""
-        cells = [_cell(next(iter(mine.values())), "clean", spread)]
-        cells += [
-            _cell(mine.get(point, {}), "robust", spread) + audit_columns.mark(mine.get(point, {}))
-            for point in points
-        ]
-        cells += interval_cells(list(mine.values()), threats)
-        cells += [audit_columns.word(list(mine.values()))] if audit_columns.audited(rows) else []
+    for model, own in models.items():
+        cells = [*_names(own, names), *_accuracies(own, columns, spread)]
+        cells += interval_cells(own, threats)
+        cells += [audit_columns.verdict(own)] if audited else []
         if seconds is not None:
-            cells.append(f"{fmean(seconds[run]):.1f}" if run in seconds else "–")
-        lines.append((*names, *cells))
-    head = (*(GROUP[i] for i in kept), "clean", *labels.values(), *interval_heads(threats))
-    head += ("audit",) if audit_columns.audited(rows) else ()
-    return Table(_title(rows), head if seconds is None else (*head, "training s"), lines)
+            cells.append(f"{fmean(seconds[model]):.1f}" if model in seconds else "–")
+        lines.append(tuple(cells))
+    head = (*names, "clean", *column_labels(columns).values(), *interval_heads(threats))
+    head += ("audit",) * audited + ("training s",) * (seconds is not None)
+    return Table(_title(rows), head, lines)
+
+
+def _names(rows: Sequence[dict], names: Sequence[str]) -> list[str]:
+    """Write a model's names, with a mark if there is a warning."""
+    texts = [rows[0][name] for name in names]
+    texts[-1] += " (!)" if any(row["warnings"] for row in rows) else ""
+    return texts
+
+
+def _accuracies(rows: Sequence[dict], columns: Sequence[Column], spread: bool) -> list[str]:
+    """Write a model's clean accuracy, and its robust accuracy in each column."""
+    cells = {column_of(row): _cell(row, "robust", spread) + audit_columns.mark(row) for row in rows}
+    return [_cell(rows[0], "clean", spread), *(cells.get(column, "–") for column in columns)]
 
 
 def _cell(row: dict, name: str, spread: bool) -> str:
@@ -128,7 +103,7 @@ def _cell(row: dict, name: str, spread: bool) -> str:
 
 
 def _title(rows: Sequence[dict]) -> str:
-    """Say what all rows of a short table have in common: data set, model, n, seeds, eps."""
+    """Say what all rows of a short table share: data set, model, n, seeds, eps."""
     runs = list(dict.fromkeys((row["dataset"], row["model"]) for row in rows))
     counts = dict.fromkeys((row["dataset"], str(row["n"])) for row in rows)
     n = f"n = {', '.join(f'{n} ({name})' if len(counts) > 1 else n for name, n in counts)}"
@@ -175,12 +150,13 @@ def _passes(row: dict) -> str:
 
 
 def warnings(rows: Sequence[dict]) -> list[str]:
-    """List each model's warnings as `defense: text`."""
-    told = {}
-    for row in rows:
-        if row["warning"]:
-            told[f"(!) {'/'.join(row[name] for name in GROUP[:3])}: {row['warning']}"] = None
-    return list(told)
+    """List each model's warnings as `(!) dataset/model/defense: text`."""
+    found = {
+        f"(!) {'/'.join(row[name] for name in MODEL)}: {warnings_text(row['warnings'])}": None
+        for row in rows
+        if row["warnings"]
+    }
+    return list(found)
 
 
 def markdown(title: str, parts: Sequence[Table], notes: Sequence[str]) -> str:

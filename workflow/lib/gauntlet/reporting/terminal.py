@@ -5,17 +5,17 @@ import sys
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.evaluation.metrics import read_rows
+from gauntlet.core.records import read_json
 from gauntlet.reporting import audit_columns
 from gauntlet.reporting.tables import Table, headline_table, right_aligned, warnings, written
 
 
-def terminal(summary_csv: str | Path, width: int = 100) -> str:
+def terminal(summary: str | Path, width: int = 100) -> str:
     """Give a study's short table as plain text that fits the width, with warnings below.
 
     Where it does not fit, the spread over seeds is left out; then columns go below.
     """
-    rows = read_rows(summary_csv)
+    rows = read_json(summary)["rows"]
     table = headline_table(rows)
     text = plain(table, width)
     if "\n\n" in text:
@@ -38,14 +38,21 @@ def plain(table: Table, width: int) -> str:
 
 def places(study: Path) -> list[str]:
     """Say where a study's tables, figures and report lie."""
-    found = [
-        path for path in (study / "report.html", study.parents[1] / "report.html") if path.exists()
-    ]
+    page = report_page(study)
     return [
         f"tables   {study}/summary.md, .csv, .tex; every seed: {study}/robustness.csv",
         f"figures  {study / 'figures'}/*.png, *.svg",
-        f"report   {found[0] if found else 'made by: make report'}",
+        f"report   {page or f'made by: snakemake --cores 1 --report {study}/report.html'}",
     ]
+
+
+def report_page(study: Path) -> Path | None:
+    """Find the report that shows a study: in its own folder, or one of several studies above."""
+    shown = f"studies/{study.name}/summary.csv".encode()
+    for page in (study / "report.html", study.parent.parent / "report.html"):
+        if page.is_file() and shown in page.read_bytes():
+            return page
+    return None
 
 
 def main(arguments: list[str]) -> int:
@@ -55,7 +62,7 @@ def main(arguments: list[str]) -> int:
     width = shutil.get_terminal_size((100, 24)).columns
     try:
         for study in map(Path, arguments):
-            summary = study / "summary.csv"
+            summary = study / "summary.json"
             if not summary.is_file():
                 raise GauntletError(f"{summary} does not exist; a study is made by snakemake.")
             sys.stdout.write("\n".join(["", terminal(summary, width), "", *places(study), ""]))

@@ -14,23 +14,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from gauntlet.core import files as whole
-from gauntlet.core import signals
+from gauntlet.core import progress, signals
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
-from gauntlet.runtime import gpu_leases, os_errors, parent_watch, provenance, scratch, store
-from gauntlet.runtime import worker as warm
+from gauntlet.runtime import gpu_leases, os_errors, parent_watch, provenance, scratch, store, worker
 
 logger = logging.getLogger("gauntlet")
 KEPT = ".gauntlet/partial"  # below the working directory
+ENTRY = f"{__name__}:perform_file"  # what the warm worker calls
 
 
 def run(stage: Callable, snakemake) -> None:
     """Run a stage that needs PyTorch or plots, in the warm worker if there is one."""
     task = _task(stage, snakemake)
-    code = warm.delegate(task)
+    code = worker.delegate(ENTRY, task)
     sys.exit(perform(stage, task) if code is None else code)
 
 
@@ -53,11 +54,22 @@ def _task(stage: Callable, snakemake) -> dict:
     }
 
 
+def perform_file(task: dict) -> int:
+    """Do the task by the stage function of its script's file. Gives an exit code."""
+    script = Path(task["script"])
+    plan = spec_from_file_location(script.stem, script)
+    module = module_from_spec(plan)
+    sys.path.append(str(script.parent))
+    plan.loader.exec_module(module)
+    return perform(getattr(module, task["stage"]), task)
+
+
 def perform(stage: Callable, task: dict) -> int:
     """Do the task in this process: log, temporary outputs, provenance. Gives an exit code."""
     signals.end_on_signals()
     parent_watch.end_with_parent()
     handlers = _log_to(task["log"])
+    os.environ[progress.JOB] = task["log"]
     try:
         whole.sweep(task["outputs"].values())
         _fulfil(stage, task)
@@ -76,6 +88,7 @@ def perform(stage: Callable, task: dict) -> int:
         else:
             logger.exception("%s failed: %s: %s", task["rule"], type(error).__name__, error)
     finally:
+        progress.hide()
         for handler in handlers:
             logger.removeHandler(handler)
             with suppress(OSError):  # what was left to write to a full disk
@@ -143,9 +156,9 @@ def _asked(stage: Callable, params: dict) -> dict:
 
 
 def _log_to(path: str) -> list[logging.Handler]:
-    """Send the library's log to the rule's file, and warnings to the terminal too."""
+    """Send the library's log to the rule's file, and warnings to the run's display too."""
     logging.raiseExceptions = False  # a full disk is told once, by the job's own error
-    terminal = logging.StreamHandler(sys.stderr)
+    terminal = progress.Messages()
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logger.handlers[:] = [terminal]

@@ -22,17 +22,25 @@ def announce() -> None:
 
 def lives() -> bool:
     """Tell whether the process that started this job lives; True where none has a name."""
-    number, _, started = os.environ.get(NAME, "").partition(":")
+    return _lives(os.environ.get(NAME, ""))
+
+
+def _lives(name: str) -> bool:
+    number, _, started = name.partition(":")
     return not number.isdigit() or _started(int(number)) == started
 
 
 def end_with_parent() -> None:
-    """From now on, ask this process to stop, as by SIGTERM, when its Snakemake is gone."""
-    threading.Thread(target=_watch, daemon=True).start()
+    """From now on, ask this process to stop, as by SIGTERM, when its Snakemake is gone.
+
+    The Snakemake is the one that the environment names now; without a name nothing is watched.
+    """
+    if name := os.environ.get(NAME):
+        threading.Thread(target=_watch, args=(name,), daemon=True).start()
 
 
-def _watch() -> None:
-    while lives():
+def _watch(name: str) -> None:
+    while _lives(name):
         time.sleep(EVERY)
     os.kill(os.getpid(), signal.SIGTERM)
 

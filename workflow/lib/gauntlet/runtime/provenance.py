@@ -4,17 +4,26 @@ import json
 import os
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import sha256
+from gauntlet.core.files import PROVENANCE, sha256
+from gauntlet.core.locations import version
 
-ENDING = ".provenance.json"
-VERSIONS = ("snakemake", "torch", "torchvision", "numpy", "pandas", "matplotlib")
+ENDING = PROVENANCE
+# Packages that can decide a result: part of the key of the store. A test reads the requirements.
+VERSIONS = (
+    *("snakemake", "torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "pillow"),
+    *("scikit-learn", "onnx", "onnxruntime", "protobuf", "safetensors"),
+)
+DESCRIBE = ("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=-changed")
+PATIENCE = 10  # seconds that git may take
 
 
 def input_paths(task: dict) -> list[str]:
@@ -81,9 +90,11 @@ def cpu_seconds() -> float:
 
 
 def made(task: dict, seconds: float, cpu: float, devices: list[str]) -> dict:
-    """Tell by what a task's result was made: spec, code, versions, hardware, time and memory.
+    """Describe how a task's result was made: spec, code, versions, hardware, time and memory.
 
-    `peak_rss_mb` is of the largest process, where several share the work.
+    `date` is when the computation ended (UTC); `commit` is that of Gauntlet's own checkout, with
+    "-changed" behind it if files differ from it, and None outside a checkout. `peak_rss_mb` is of
+    the largest process, where several share the work.
     """
     each = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = max(resource.getrusage(who).ru_maxrss for who in each)
@@ -92,6 +103,9 @@ def made(task: dict, seconds: float, cpu: float, devices: list[str]) -> dict:
     return {
         "spec": task["params"].get("spec"),
         "code": task["params"].get("code"),
+        "gauntlet": version(),
+        "commit": commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "hardware": there | _torch_hardware(),
         "seconds": round(seconds, 3),
@@ -110,6 +124,25 @@ def record(task: dict, inputs: dict[str, str], outputs: dict[str, str], how: dic
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | dict(_packages())
+
+
+@cache
+def commit(file: str = __file__) -> str | None:
+    """Give the git commit of the checkout that tracks a file; None if there is none.
+
+    A copy that was installed below somebody else's repository is not tracked by it.
+    """
+    try:
+        _git(file, "ls-files", "--error-unmatch", Path(file).name)
+        return _git(file, *DESCRIBE)
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(file: str, *words: str) -> str:
+    command = ["git", "-C", str(Path(file).parent), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    return done.stdout.strip()
 
 
 def _packages() -> Iterator[tuple[str, str]]:

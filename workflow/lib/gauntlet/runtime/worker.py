@@ -8,6 +8,7 @@ started when a workflow starts on this machine, and ends with it. A job that fin
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,7 +18,9 @@ import tempfile
 import threading
 import time
 import traceback
-from array import array
+from importlib import import_module
+from multiprocessing import AuthenticationError, reduction
+from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
 from pathlib import Path
 
 ADDRESS = "GAUNTLET_WARM"  # "<interpreter>:<socket>" of the worker
@@ -29,9 +32,9 @@ PRELOAD = (
     "matplotlib.backends.backend_agg",
 )
 SOCKET = 3  # place of the socket's path in a worker's command
+KEY = "key"  # file beside the socket: what launchers and workers prove to each other to have
 LEAVE = 5.0  # seconds that an ending worker has
 PATIENCE = 30.0  # seconds to wait for a worker that is starting
-LENGTH = 8  # bytes that announce a message's length
 
 
 def start() -> subprocess.Popen | None:
@@ -43,6 +46,7 @@ def start() -> subprocess.Popen | None:
         return None
     folder = tempfile.mkdtemp(prefix="gauntlet-")
     address = str(Path(folder) / "socket")
+    Path(folder, KEY).write_bytes(secrets.token_bytes(32))
     os.environ[ADDRESS] = f"{sys.executable}:{address}"
     command = [sys.executable, "-m", "gauntlet.runtime.worker", address, str(os.getpid())]
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -52,7 +56,7 @@ def start() -> subprocess.Popen | None:
 
 
 def stop(worker: subprocess.Popen | None) -> None:
-    """End the worker; running jobs are not its concern.
+    """End the worker; running jobs go on.
 
     One that is still importing can miss the signal that asks it to end, and is killed.
     """
@@ -74,31 +78,38 @@ def forget() -> None:
         os.environ.pop(ADDRESS, None)
 
 
-def delegate(task: dict) -> int | None:
-    """Let the worker do a task: its exit code, or None if there is no worker to be had."""
+def delegate(entry: str, task: dict) -> int | None:
+    """Let the worker call `entry` ("module:function") with a task: its exit code.
+
+    Gives None if no worker can be reached.
+    """
+    from gauntlet.core.progress import announce  # not before: the worker imports no library
+
     interpreter, _, address = os.environ.get(ADDRESS, "").rpartition(":")
     if interpreter != sys.executable or not _ready(address):
         return None
-    with socket.socket(socket.AF_UNIX) as line:
+    try:
+        connection = Client(address, "AF_UNIX", authkey=_key(address))
+    except (OSError, EOFError, AuthenticationError):
+        return None
+    message = {"entry": entry, "task": task, "environment": dict(os.environ)}
+    with connection:
         try:
-            line.connect(address)
-        except OSError:
-            return None
-        message = json.dumps({"task": task, "environment": dict(os.environ)}).encode()
-        streams = array("i", [sys.stdout.fileno(), sys.stderr.fileno()])
-        line.sendmsg(
-            [len(message).to_bytes(LENGTH, "big")],
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)],
-        )
-        line.sendall(message)
-        answer = line.recv(1)
-    if not answer:
-        print("ERROR: the job's process was killed (out of memory?)", file=sys.stderr)
-    return answer[0] if answer else 1
+            connection.send_bytes(json.dumps(message).encode())
+            for stream in (sys.stdout, sys.stderr):
+                reduction.send_handle(connection, stream.fileno(), None)
+            return connection.recv_bytes()[0]
+        except (EOFError, OSError):
+            announce("ERROR: the job's process was killed (out of memory?)")
+            return 1
+
+
+def _key(address: str) -> bytes:
+    return Path(address).with_name(KEY).read_bytes()
 
 
 def _ready(address: str) -> bool:
-    """Wait until a worker that is still importing opens its door; False if it is gone."""
+    """Wait until a worker that is still importing has its socket; False if it is gone."""
     end = time.monotonic() + PATIENCE
     while os.path.isdir(os.path.dirname(address)) and time.monotonic() < end:
         if os.path.exists(address):
@@ -114,93 +125,85 @@ def serve(address: str, parent: int) -> None:
     try:
         for module in PRELOAD:
             __import__(module)
-        with socket.socket(socket.AF_UNIX) as door:
-            door.bind(address + ".new")
-            door.listen(64)
-            door.settimeout(1.0)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address + ".new")
+            listener.listen(64)
+            listener.settimeout(1.0)
             os.rename(address + ".new", address)
             while os.getppid() == parent:
-                _admit(door)
+                _accept(listener, address)
     finally:
         shutil.rmtree(Path(address).parent, ignore_errors=True)
 
 
-def _admit(door: socket.socket) -> None:
+def _accept(listener: socket.socket, address: str) -> None:
+    """Fork a child for a launcher that connects; return after a second without one."""
     try:
-        line, _ = door.accept()
+        accepted, _ = listener.accept()
     except TimeoutError:
         return
     if os.fork() == 0:
-        door.close()
-        _child(line)
-    line.close()
+        listener.close()
+        accepted.setblocking(True)
+        _child(Connection(accepted.detach()), address)
+    accepted.close()
 
 
-def _child(line: socket.socket) -> None:
+def _child(connection: Connection, address: str) -> None:
     """Do one task and end the process, whatever happens."""
     code = 1
     try:
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
-        line.settimeout(None)
-        head, streams, _, _ = socket.recv_fds(line, LENGTH, 2)
-        message = json.loads(_receive(line, int.from_bytes(head, "big")))
-        for number, stream in zip((1, 2), streams, strict=True):
-            os.dup2(stream, number)
-        threading.Thread(target=_end_with, args=(line,), daemon=True).start()
+        message = _receive(connection, _key(address))
+        threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         code = _perform(message)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
-        _leave(line, code)
+        _leave(connection, code)
 
 
-def _leave(line: socket.socket, code: int) -> None:
-    """Tell the launcher, if it is still there; never return into the worker's own code."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        line.send(bytes([code & 255]))
-    finally:
-        os._exit(code)
+def _receive(connection: Connection, key: bytes) -> dict:
+    """Authenticate the launcher, take its message, and write to its streams from now on."""
+    deliver_challenge(connection, key)
+    answer_challenge(connection, key)
+    message = json.loads(connection.recv_bytes())
+    for number in (1, 2):
+        stream = reduction.recv_handle(connection)
+        os.dup2(stream, number)
+        os.close(stream)
+    return message
 
 
 def _perform(message: dict) -> int:
-    task = message["task"]
     os.environ.clear()
     os.environ.update(message["environment"])
-    os.chdir(task["folder"])
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    from gauntlet.runtime.job import perform
-
-    plan = spec_from_file_location(task["stage"], task["script"])
-    module = module_from_spec(plan)
-    sys.path.append(str(Path(task["script"]).parent))
-    plan.loader.exec_module(module)
-    return perform(getattr(module, task["stage"]), task)
+    os.chdir(message["task"]["folder"])
+    module, _, function = message["entry"].partition(":")
+    return getattr(import_module(module), function)(message["task"])
 
 
-def _receive(line: socket.socket, length: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < length:
-        part = line.recv(min(1 << 20, length - len(parts)))
-        if not part:
-            raise EOFError("the job's launcher went away")
-        parts += part
-    return bytes(parts)
-
-
-def _end_with(line: socket.socket) -> None:
+def _end_with(connection: Connection) -> None:
     """End this job when its launcher ends: Snakemake stops jobs by stopping launchers."""
     try:
-        line.recv(1)
+        connection.poll(None)
     except OSError:
         return
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(connection: Connection, code: int) -> None:
+    """Send the exit code to the launcher, if it lives; never return into the worker's own code."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.send_bytes(bytes([code & 255]))
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":

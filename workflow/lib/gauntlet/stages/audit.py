@@ -1,4 +1,4 @@
-"""From a model's files to its audit: the subject, the record, and the page for people."""
+"""From a model's files to its audit: the subject and the record."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,16 +11,16 @@ from gauntlet.audit._finding import FAIL, WARN
 from gauntlet.audit._subject import Certified, Subject
 from gauntlet.core.batched_model import NonFiniteLogits
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.records import read_rows
 from gauntlet.core.rng import generator
-from gauntlet.evaluation.attack_ledger import AttackLedger, read_points
-from gauntlet.evaluation.certificate_ledger import read_proof
-from gauntlet.evaluation.metrics import read_rows
+from gauntlet.evaluation.attack_ledger import AttackLedger, read_ledger
+from gauntlet.evaluation.certificate_ledger import read_certificate
 
 Part = tuple[Tensor, Tensor, Tensor]  # places in the data set [N], images [N, C, H, W], labels [N]
 
 
-def make_subject(model: Callable, spec: dict, test: Part, train: Part, **papers) -> Subject:
-    """Prepare a model in eval mode for its audit; `papers` are Subject's history, points, ...
+def make_subject(model: Callable, spec: dict, test: Part, train: Part | None, **known) -> Subject:
+    """Prepare a model in eval mode for its audit; `known` are Subject's history, points, ...
 
     Raises GauntletError if the model is right about none of the audited images.
     """
@@ -29,11 +29,16 @@ def make_subject(model: Callable, spec: dict, test: Part, train: Part, **papers)
     order = torch.randperm(len(index), generator=generator(spec["seed"], "audit images"))
     rows = order[:count].sort().values
     here = rows.to(images.device)
+    settings = ("norm", "eps", "seed", "batch", "budget", "single_step")
     subject = Subject(
-        *(model, images[here], labels[here], index[rows], spec["norm"], spec["eps"]),
-        **{"seed": spec["seed"], "batch": spec["batch"], "budget": spec["budget"]},
-        **{"test": test[1:], "train": train[1:], "single_step": spec["single_step"]},
-        **papers,
+        model,
+        images[here],
+        labels[here],
+        index[rows],
+        test=test[1:],
+        train=train and train[1:],
+        **{name: spec[name] for name in settings},
+        **known,
     )
     if not bool(subject.right.any()):
         raise GauntletError(
@@ -53,15 +58,18 @@ def read_history(path: str) -> list[dict]:
 
 
 def read_ledgers(
-    ledgers: Sequence[str], attacks: Sequence[str], transfers: Sequence[str], sets: Sequence
+    ledgers: Sequence[str],
+    attacks: Sequence[str],
+    transfers: Sequence[str],
+    origins: Sequence[tuple[str, str]],
 ) -> list[AttackLedger]:
-    """Read what the study's attacks did; `sets` are the (source, attack) of `transfers`."""
-    points = [
-        p for path, name in zip(ledgers, attacks, strict=True) for p in read_points(path, name)
-    ]
-    for path, (source, attack) in zip(transfers, sets, strict=True):
-        points += read_points(path, attack, source)
-    return points
+    """Read what the study's attacks did; `origins` are the (source, attack) of `transfers`."""
+    found = []
+    for path, attack in zip(ledgers, attacks, strict=True):
+        found += read_ledger(path, attack)
+    for path, (source, attack) in zip(transfers, origins, strict=True):
+        found += read_ledger(path, attack, source)
+    return found
 
 
 def findings_of(subject: Subject, spec: dict) -> list[Finding]:
@@ -77,12 +85,17 @@ def findings_of(subject: Subject, spec: dict) -> list[Finding]:
 
 def read_certificates(paths: Sequence[str]) -> list[Certified]:
     """Read what ledgers of certificates prove of the model itself, at each of their eps."""
-    proofs = [proof for proof in map(read_proof, paths) if proof.deterministic]
+    ledgers = [ledger for ledger in map(read_certificate, paths) if ledger.deterministic]
     return [
-        Certified(proof.certificate, proof.norm, eps, *map(torch.from_numpy, held))
-        for proof in proofs
-        for eps in proof.eps
-        for held in [(proof.index, proof.covers(eps))]
+        Certified(
+            kind=ledger.certificate,
+            norm=ledger.norm,
+            eps=eps,
+            index=torch.from_numpy(ledger.index),
+            holds=torch.from_numpy(ledger.covers(eps)),
+        )
+        for ledger in ledgers
+        for eps in ledger.eps
     ]
 
 
@@ -96,48 +109,8 @@ def record_of(subject: Subject, findings: Sequence[Finding]) -> dict:
         "clean_accuracy": subject.clean,
         "accuracy_under_gradients": subject.accuracy(*gradients),
         "verdict": verdict(findings),
-        "summary": summary_of(findings),
+        "failed": [finding.check for finding in findings if finding.verdict == FAIL],
+        "warned": [finding.check for finding in findings if finding.verdict == WARN],
         "remedies": remedies(findings),
         "findings": [asdict(finding) for finding in findings],
     }
-
-
-def summary_of(findings: Sequence[Finding]) -> str:
-    """Say in one cell what was found: `pass`, `warn (a, b)` or `fail (a; warn b)`."""
-    failed, warned = ([f.check for f in findings if f.verdict == word] for word in (FAIL, WARN))
-    if failed:
-        also = f"; warn {', '.join(warned)}" if warned else ""
-        return f"fail ({', '.join(failed)}{also})"
-    return f"warn ({', '.join(warned)})" if warned else "pass"
-
-
-def page(name: str, record: dict) -> str:
-    """Write an audit in Markdown."""
-    head = (
-        f"# Audit of {name}: {record['verdict']}\n\n"
-        f"{record['norm']} eps {record['eps']:.4g}, n = {record['n']} test images; clean accuracy "
-        f"{record['clean_accuracy']:.1%}, under gradient attacks "
-        f"{record['accuracy_under_gradients']:.1%}.\n\n"
-        "| check | verdict | evidence | meaning | advice |\n|---|---|---|---|---|\n"
-    )
-    return head + "".join(map(_line, record["findings"])) + _rerun_note(record["remedies"])
-
-
-def _line(finding: dict) -> str:
-    evidence = ", ".join(
-        f"{name.replace('_', ' ')} {_number(value)}" for name, value in finding["evidence"].items()
-    )
-    cells = (finding["check"], finding["verdict"], evidence, finding["meaning"], finding["advice"])
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
-
-
-def _number(value: float | int | str | None) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "–" if value in ("", None) else str(value)
-
-
-def _rerun_note(found: Sequence[str]) -> str:
-    if not found:
-        return ""
-    return f"\nThe model is attacked again in these ways: {', '.join(found)}.\n"

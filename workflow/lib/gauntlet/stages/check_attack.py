@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gauntlet.attacks import bind
 from gauntlet.core.image_rng import Streams
+from gauntlet.core.plugin_facts import facts
 from gauntlet.core.rng import generator
 from gauntlet.core.threat_models import NORMS, distance
 from gauntlet.stages.craft import is_minimal, lens_for, takes_eps, without
@@ -18,18 +19,7 @@ DEEP, NOISE = 0.075, 0.02  # how far an image's pixels lie from gray, and from o
 # Scale of the logits, as confident models have it: near a boundary only one class is seen.
 LINEAR_SCALE, PROTOTYPE_SCALE = 8.0, 60.0
 DUAL = {"linf": 1, "l2": 2, "l1": float("inf")}
-# How much further than the exact distance an attack of a kind may need to go, as a share of it: one
-# step, momentum along a mixture of classes, random search and mere decisions need more.
-SLACK = {
-    "fgsm": 1.0,
-    "mifgsm": 0.5,
-    "pgd": 0.1,
-    "apgd": 0.15,
-    "square": 0.6,
-    "spsa": 0.25,
-    "hopskipjump": 0.25,
-}
-SLACK_ELSE = 0.05
+SLACK = 0.05  # share of the exact distance that an attack may go beyond it, unless its file says
 MOST_MISSED = 0.05  # share of the images within reach that may be left standing
 
 
@@ -52,16 +42,20 @@ def check_attack(settings: dict, batch: int, precision: str, device: torch.devic
     kind, norm = settings["kind"], settings.get("norm")
     record = {"kind": kind, "norm": norm, "checked": norm in NORMS, "cases": []}
     if norm in NORMS:
-        record["slack"] = SLACK.get(kind, SLACK_ELSE)
+        record["slack"] = _slack(kind)
         oracles = (linear(norm, device), prototypes(norm, device))
         record["cases"] = [_case(settings, oracle, batch, precision) for oracle in oracles]
     missed = [case for case in record["cases"] if case["missed"] > MOST_MISSED * case["reachable"]]
     return record | {"passed": not missed, "reason": "; ".join(map(_told, missed))}
 
 
+def _slack(kind: str) -> float:
+    return facts("attacks", kind).get("CHECK_SLACK", SLACK)
+
+
 def _case(settings: dict, oracle: Oracle, batch: int, precision: str) -> dict:
     """Let the attack go as far as the median exact distance and its slack."""
-    slack, norm = SLACK.get(settings["kind"], SLACK_ELSE), settings["norm"]
+    slack, norm = _slack(settings["kind"]), settings["norm"]
     reach = float(oracle.exact.median())
     radius = reach * (1 + slack)
     batched = lens_for(oracle.model, settings, batch, precision)

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from gauntlet.core import scoring
 from gauntlet.core.batched_model import BatchedModel, NonFiniteLogits
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.plugins import load
+from gauntlet.core.plugins import load, load_module
 from gauntlet.core.progress import Progress
 from gauntlet.core.threat_models import AttackResult, distance, per_image
 from gauntlet.stages import partial
@@ -93,9 +92,8 @@ def craft(
         right = scoring.predict(batched, pool.examples[-1].to(some.images.device)) == some.labels
         active += int(right.sum())
         done = int(rows[-1]) + 1
-        progress.done(
-            done, f"{active} of {done} still classified rightly, {progress.rate(done):.3g} images/s"
-        )
+        note = f"{active} of {done} still classified rightly, {progress.rate(done):.3g} images/s"
+        progress.done(done, note, f"robust {active / done:.1%}")
     return CraftedExamples(
         *(
             torch.cat([getattr(pool, field.name) for pool in made], 1)
@@ -115,8 +113,7 @@ def lens_for(model, point: dict, batch: int, precision: str) -> BatchedModel:
 
 def members_of(point: dict) -> tuple[str, ...]:
     """Name what `success_by` counts: the members of an ensemble, else the attack's kind."""
-    module = import_module(f"gauntlet.attacks.{point['kind']}")
-    several = getattr(module, "members", None)
+    several = getattr(load_module("attacks", point["kind"]), "members", None)
     return tuple(several(point)) if several else (point["kind"],)
 
 

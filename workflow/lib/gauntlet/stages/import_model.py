@@ -12,7 +12,7 @@ from gauntlet.models.external.archives import require_content, require_sizes
 from gauntlet.models.external.bundle import pack
 from gauntlet.models.external.matching import matched
 from gauntlet.models.external.states import read_state
-from gauntlet.study.matrix import ARTEFACTS
+from gauntlet.study.models import holds_network
 
 NORMALISATION = ("mean", "std")
 
@@ -42,7 +42,7 @@ def import_weights(
     if path is None:
         return Imported(build_model(settings, shape, classes, spec["seed"]).state_dict())
     digest = require_content(path, spec["sha256"])
-    if settings["arch"] in ARTEFACTS:
+    if holds_network(settings["arch"]):
         return _artefact(settings, shape, classes, path, digest)
     model = build_model(settings, shape, classes, 0)
     theirs, notes = read_state(path, _bytes(model))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gauntlet.core import tensor_io
+from gauntlet.core import records, tensor_io
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.rng import seed_for
 from gauntlet.models import Classifier, build_model, load_weights
@@ -13,9 +13,9 @@ from gauntlet.models.external import bundle
 
 def load_part(images, labels, meta, split, part: str, device) -> tuple[Tensor, Tensor, Tensor]:
     """Load a named part: index [N] (CPU), images [N, C, H, W] in [0, 1] and labels [N]."""
-    index = np.asarray(tensor_io.read_json(split)[part], dtype=np.int64)
+    index = np.asarray(records.read_json(split)[part], dtype=np.int64)
     pixels = torch.from_numpy(tensor_io.load_array(images)[index].astype(np.float32))
-    pixels /= tensor_io.read_json(meta)["max_value"]
+    pixels /= records.read_json(meta)["max_value"]
     classes = torch.from_numpy(tensor_io.load_array(labels)[index].astype(np.int64))
     return torch.from_numpy(index), pixels.to(device), classes.to(device)
 
@@ -31,7 +31,7 @@ def make_model(spec: dict, meta, seed: int, artefact: bytes | None = None) -> Cl
 
     `artefact` is the content of a file that is network and weights at once.
     """
-    record = tensor_io.read_json(meta)
+    record = records.read_json(meta)
     shape, classes = tuple(record["shape"]), len(record["classes"])
     model = build_model(spec["model"], shape, classes, seed_for(seed, "weights"), artefact)
     return model.to(memory_format=torch.channels_last)  # convolutions run faster so

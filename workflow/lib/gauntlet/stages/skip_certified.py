@@ -11,23 +11,25 @@ from gauntlet.core.image_rng import Streams
 from gauntlet.evaluation.certificate_ledger import (
     NOTHING,
     CertificateLedger,
+    Contradiction,
     proven,
-    read_proof,
+    read_certificate,
     refuse,
 )
 
 
 class Spared:
-    """What certificates say of a part of the data, for one attack.
+    """What certificates prove about a part of the data, for one attack.
 
-    `proofs` are those of the certificates, `index` [N] the part's images, in the part's order.
+    `index` [N] are the part's images, in the part's order; `proven` float64 [N] the eps up to which
+    no example of an image is misclassified.
     """
 
     def __init__(self, paths: Sequence[str], spec: dict, index: Tensor):
         self.spec, self.index = spec, index
         self.norm = spec["points"][0].get("norm")
-        self.proofs = [read_proof(path) for path in paths]
-        self.proven = _in_order(self.proofs, self.norm, index.numpy())
+        self.certificates = [read_certificate(path) for path in paths]
+        self.proven = _in_order(self.certificates, self.norm, index.numpy())
 
     def limits(self) -> Tensor:
         """Give the eps up to which each image is not attacked: float64 [N], -1 for none.
@@ -44,41 +46,45 @@ class Spared:
         return torch.from_numpy(left)
 
     def marked(self, rows: Iterable[dict]) -> Iterator[dict]:
-        """Mark a ledger's rows as `certified` or not; GauntletError if a certified image fell."""
+        """Mark a ledger's rows as `certified` or not; GauntletError for a certified success."""
         radii = dict(zip(self.index.tolist(), self.proven.tolist(), strict=True))
-        fallen = []
+        contradicted = []
         for row in rows:
             covered = row["norm"] == self.norm and radii[row["index"]] >= float(row["eps"])
             if covered and row["success"]:
-                fallen.append(self._told(row))
+                contradicted.append(self._contradiction(row))
             yield row | {"certified": int(covered)}
-        refuse(fallen)
+        refuse(contradicted)
 
-    def _told(self, row: dict) -> str:
-        eps, kind = float(row["eps"]), self.spec["points"][0]["kind"]
-        names = [
-            proof.path
-            for proof in self.proofs
-            if proof.radius[proof.index == row["index"]][0] >= eps
-        ]
-        return (
-            f"image {row['index']} fell to {kind} at {self.norm} {eps:g}, but {names[0]} proves it "
-            f"up to there"
+    def _contradiction(self, row: dict) -> Contradiction:
+        eps = float(row["eps"])
+        radii = [one.radius[one.index == row["index"]][0] for one in self.certificates]
+        place = next(place for place, radius in enumerate(radii) if radius >= eps)
+        return Contradiction(
+            image=row["index"],
+            attack=self.spec["points"][0]["kind"],
+            norm=self.norm,
+            eps=eps,
+            certificate=self.certificates[place].path,
+            proven_norm=self.norm,
+            radius=float(radii[place]),
         )
 
 
-def _in_order(proofs: Sequence[CertificateLedger], norm: str, index: np.ndarray) -> np.ndarray:
+def _in_order(
+    certificates: Sequence[CertificateLedger], norm: str, index: np.ndarray
+) -> np.ndarray:
     """Give the radius proven for each image [N], in the order of `index`; -1 where none is."""
     found = np.full(len(index), NOTHING)
-    radii = proven(proofs, norm)
+    radii = proven(certificates, norm)
     if radii is None:
         return found
     order = np.argsort(index, kind="stable")
-    for proof in proofs:
-        if not np.array_equal(proof.index, index[order]):
+    for certificate in certificates:
+        if not np.array_equal(certificate.index, index[order]):
             raise GauntletError(
-                f"{proof.path} speaks of other images than those that are attacked; allowed is a "
-                f"certificate of the same part of the data."
+                f"{certificate.path} is about other images than those that are attacked; allowed "
+                f"is a certificate of the same part of the data."
             )
     found[order] = np.where(radii > 0, radii, NOTHING)
     return found

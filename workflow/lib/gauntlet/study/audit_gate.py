@@ -7,27 +7,30 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gauntlet.core.plugin_facts import facts
+from gauntlet.core.plugins import available
 from gauntlet.study.resolve import attack_points, length
 from gauntlet.study.specs import Run, Spec, job_spec, ordered, runs, transfer_sets
 
-CHECKS = (
-    *("gradients", "finite_differences", "randomness", "probabilities", "logit_scale"),
-    *("one_step", "black_box", "random_search", "unbounded", "eps_order", "convergence"),
-    *("linearity", "single_step", "overfitting", "noise_only", "class_holes", "calibration"),
-    *("leakage", "certificates"),
-)
 RERUN = "rerun"  # the name of the rerun among a study's attacks
-RERUN_NORMS = ("linf", "l2")
+RERUN_KIND = "adaptive"  # the kind of attack that it makes
+LAST = 1000  # order of a check that names none
 PATTERNS = ("dataset", "model", "defense")
 MINIMA = ("clean", "robust", "certified")
+
+
+def known_checks() -> list[str]:
+    """Name all checks, in the audit's order."""
+    orders = {name: facts("audit", name).get("ORDER", LAST) for name in available("audit")}
+    return sorted(orders, key=lambda name: (orders[name], name))
 
 
 def checks_of(config: Spec, study: str) -> list[str]:
     """Name the checks that a study's models are put through, in the audit's order; maybe none."""
     wanted = config["studies"][study]["audit"]
-    if isinstance(wanted, bool):
-        return list(CHECKS) if wanted else []
-    return [name for name in CHECKS if name in wanted]
+    if wanted is False:
+        return []
+    return [name for name in known_checks() if wanted is True or name in wanted]
 
 
 def reruns(config: Spec, study: str) -> bool:
@@ -51,7 +54,7 @@ def audit_spec(
         "name": f"{dataset}/{model}/{defense} seed {seed}",
         "norm": norm,
         "rerun": settings["rerun"],
-        "single_step": inner.get("kind") == "fgsm",
+        "single_step": "step" in inner and "steps" not in inner,
         "transfer": transfer_sets(config, study, defense),
     }
     return ordered(job_spec(config, model, seed) | own)
@@ -64,7 +67,8 @@ def rerun_spec(
 
     They are those of the study's attacks with a single eps; without one, the audit's own.
     """
-    threats = sorted(set(_fixed_threats(config, study, RERUN_NORMS)))
+    norms = facts("attacks", RERUN_KIND).get("NORMS")
+    threats = sorted(set(_fixed_threats(config, study, norms)))
     own = {"part": "test", "samples": config["audit"]["samples"]}
     own["threats"] = threats or [_threat(config, defense)]
     return ordered(job_spec(config, model, seed) | own)

@@ -9,9 +9,9 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
+from gauntlet.core.plugin_facts import facts
 from gauntlet.study.resolve import length
 
-SMOOTHED = ("smoothing",)  # kinds that speak of another classifier than the model itself
 LENGTHS = ("sigma", "ceiling")
 PART = "test"  # the part of the data that is certified
 
@@ -34,7 +34,7 @@ def certificate_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 def is_deterministic(settings: dict[str, Any]) -> bool:
     """Tell whether a certificate speaks of the model itself."""
-    return settings["kind"] not in SMOOTHED
+    return bool(facts("certify", settings["kind"]).get("DETERMINISTIC"))
 
 
 def described(config: dict[str, Any], name: str) -> dict[str, Any]:

@@ -9,6 +9,12 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from gauntlet.core import plugins
+
+# Facts of plug-ins that size jobs and decide no result.
+COST_FACTS = frozenset(
+    ("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES", "COST_AT_224", "LAYERS", "IMAGES")
+)
 LIBRARY = Path(__file__).resolve().parents[1]
 # Modules that start jobs and talk to people: they see results but decide none.
 # Downloads are verified by content, so how they were fetched decides nothing either.
@@ -21,27 +27,29 @@ BYSTANDERS = frozenset(
 )
 
 
-def code_hash(script: Path, plugins: tuple[str, ...] = ()) -> str:
+def code_hash(script: Path, named: tuple[str, ...] = ()) -> str:
     """Give a hash that changes when, and only when, the code of one kind of job changes.
 
-    `script` is the stage's file; `plugins` are the modules that its spec names and that are
-    loaded by name. Raises FileNotFoundError if one of them does not exist.
+    `script` is the stage's file; `named` are the modules of the plug-ins that its spec names.
+    Raises FileNotFoundError if one of them does not exist.
     """
     own = _normalised(script.resolve())
     parts = {"": own.digest}
-    for module in sorted(_closure((*own.imports, *plugins))):
+    for module in sorted(_closure((*own.imports, *named))):
         parts[module] = _normalised(module_path(module)).digest
     text = "\n".join(f"{name} {digest}" for name, digest in parts.items())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def module_path(module: str) -> Path | None:
-    """Find a module of this package; None if the name is an attribute, not a module."""
+    """Find the file of a module, which may be a user's plug-in; None if the name is no module."""
     base = LIBRARY.joinpath(*module.split(".")[1:])
     for path in (base / "__init__.py", base.with_suffix(".py")):
         if path.is_file():
             return path
-    return None
+    family, _, name = module.removeprefix("gauntlet.").rpartition(".")
+    own = plugins.find(family, name) if family in plugins.SUBFOLDERS else None
+    return None if own is None or plugins.is_built_in(own) else own
 
 
 def imported_modules(source: str) -> set[str]:
@@ -59,7 +67,7 @@ def imported_modules(source: str) -> set[str]:
 class _Source:
     def __init__(self, text: str):
         self.imports = tuple(sorted(imported_modules(text) - BYSTANDERS))
-        self.digest = hashlib.sha256(_without_words(text).encode()).hexdigest()
+        self.digest = hashlib.sha256(_deciding(text).encode()).hexdigest()
 
 
 @cache
@@ -84,14 +92,29 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
     return frozenset(seen)
 
 
-def _without_words(text: str) -> str:
-    """Give the source as its syntax tree reads, without docstrings."""
+def _deciding(text: str) -> str:
+    """Give the source as its syntax tree reads, without docstrings and what only sizes jobs."""
     tree = ast.parse(text)
+    read = {node.id for node in ast.walk(tree) if _is_read(node)}
+    tree.body = [node for node in tree.body if not _sizes_jobs(node, read)]
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             node.body = body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def _is_read(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+
+
+def _sizes_jobs(node: ast.stmt, read: set[str]) -> bool:
+    """Tell whether a statement only binds facts that decide no result and that nothing reads."""
+    if not isinstance(node, ast.Assign):
+        return False
+    parts = [part for target in node.targets for part in ast.walk(target)]
+    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    return names <= COST_FACTS and not names & read
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 
 AS_GIVEN = "as_given"  # among a study's defenses: that of every external model
 OWN = "own"  # as weights: those that a factory's network comes with
-ARTEFACTS = ("exported", "onnx", "torchscript")  # files that are network and weights at once
 NAMES = ("datasets", "models", "defenses", "seeds")
 
 

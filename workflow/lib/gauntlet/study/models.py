@@ -11,6 +11,8 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.layer_shapes import after_all, in_words
+from gauntlet.core.plugin_facts import facts
+from gauntlet.core.plugins import available
 from gauntlet.study.matrix import AS_GIVEN, OWN, is_external
 
 WEB = ("http://", "https://")
@@ -18,14 +20,6 @@ MADE = "results/"  # weights below it are made by the workflow itself
 # How images become what an external network takes.
 INPUT = ("input_range", "mean", "std", "channel_order", "input_size")
 EXTERNAL = ("sha256", *INPUT, "expected_clean_accuracy", "gradients")
-GRADIENT_FREE = ("corruptions", "gaussian_noise", "hopskipjump", "spatial", "spsa", "square")
-TEN = 10  # classes of every source of known shape
-SHAPES = {
-    "cifar10": (3, 32, 32),
-    "fashion_mnist": (1, 28, 28),
-    "mnist": (1, 28, 28),
-    "sklearn_digits": (1, 8, 8),
-}
 
 
 def model_problems(config: dict[str, Any]) -> list[str]:
@@ -83,10 +77,20 @@ def _digest(path: str) -> str:
 
 
 def known_shape(dataset: dict[str, Any]) -> tuple[int, int, int] | None:
-    """Give the shape (C, H, W) of a data set's images where its settings tell it."""
-    if dataset["source"] == "image_folder" and dataset["size"]:
+    """Give the shape (C, H, W) of a data set's images where source or settings say it."""
+    known = facts("data", dataset["source"])
+    if known.get("LAYOUT") == "folder" and dataset.get("size"):
         return (dataset["channels"], *dataset["size"])
-    return SHAPES.get(dataset["source"])
+    return known.get("SHAPE")
+
+
+def holds_network(arch: str) -> bool:
+    """Tell whether a model's file is network and weights at once."""
+    return "artefact" in facts("models", arch).arguments
+
+
+def _gradient_free(kind: str) -> bool:
+    return bool(facts("attacks", kind).get("GRADIENT_FREE"))
 
 
 def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
@@ -99,7 +103,7 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
                 f"{path}.{key} is {value:.60}, but the model has no weights of its own; "
                 f"allowed is {key} beside weights."
             )
-    elif weights == OWN and model["arch"] != "factory":
+    elif weights == OWN and "factory" not in model:
         yield f"{path}.weights is 'own'; allowed is that for arch factory, else a path or URL."
     elif weights.startswith(WEB) and "sha256" not in model:
         yield f"{path}.sha256 is missing; weights from a URL need the sha256 of the file."
@@ -176,10 +180,11 @@ def _attackable(config: dict, path: str, lists: dict, name: str) -> Iterator[str
         return
     for number, attack in enumerate(lists["attacks"]):
         kind = config["attacks"].get(attack, {}).get("kind")
-        if kind is not None and kind not in GRADIENT_FREE:
+        if kind is not None and not _gradient_free(kind):
+            allowed = ", ".join(filter(_gradient_free, available("attacks")))
             yield (
                 f"{path}.attacks[{number}] is '{attack}', whose kind {kind} needs gradients, but "
-                f"models.{name}.gradients is false; allowed are {', '.join(GRADIENT_FREE)}."
+                f"models.{name}.gradients is false; allowed are {allowed}."
             )
 
 
@@ -197,7 +202,7 @@ def _fitting(config: dict[str, Any], dataset: str, name: str) -> Iterator[str]:
             )
     if model.get("channel_order") == "bgr" and shape[0] != 3:
         yield f"models.{name}.channel_order is 'bgr', but {images}; allowed is that for 3 channels."
-    if model["arch"] != "declared":
+    if "layers" not in model:
         return
     seen = (shape[0], *(model.get("input_size") or shape[1:]))
     try:
@@ -205,8 +210,9 @@ def _fitting(config: dict[str, Any], dataset: str, name: str) -> Iterator[str]:
     except GauntletError as error:
         yield f"{str(error).removesuffix('.')} ({images})."
         return
-    if config["datasets"][dataset]["source"] in SHAPES and end != (TEN,):
+    classes = facts("data", config["datasets"][dataset]["source"]).get("CLASS_COUNT")
+    if classes and end != (classes,):
         yield (
-            f"models.{name}.layers ends with {in_words(end)} values, but {dataset} has {TEN} "
+            f"models.{name}.layers ends with {in_words(end)} values, but {dataset} has {classes} "
             f"classes; allowed is one flat value for each class."
         )

@@ -8,9 +8,12 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from gauntlet.core.plugin_facts import facts
+from gauntlet.core.plugins import available
+from gauntlet.study.formula import value_of
+
 ROUNDING = 1e-9  # relative: steps that add up to eps but for rounding do reach it
-# Attacks that look for the nearest example: one run serves every eps.
-MINIMAL = ("cw", "ddn", "deepfool", "fab_t", "fmn", "hopskipjump")
+STEP_RULE = "2.5 * eps / steps if steps else eps"  # where an attack names no rule of its own
 SCHEDULING = ("loss_draws",)  # an attack's settings that are no argument of its function
 
 
@@ -57,8 +60,7 @@ def own_settings(defense: dict[str, Any], training: dict[str, Any]) -> dict[str,
 def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Give an attack's settings, ready for its function, once for each eps of its curve.
 
-    Lengths are floats; an absent `step` is 2.5 eps / steps, for mifgsm eps / steps (Dong et al.
-    2018), for one step eps, and 1.25 eps after a random start (Wong et al. 2020).
+    Lengths are floats; an absent `step` follows the rule in the attack's own file.
     """
     ready = {key: value for key, value in settings.items() if key not in SCHEDULING}
     if "sigma" in ready:
@@ -76,11 +78,8 @@ def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
 def _step(settings: dict[str, Any], eps: float) -> float:
     if settings["step"] is not None:
         return length(settings["step"])
-    if settings["kind"] == "mifgsm":
-        return eps / settings["steps"]
-    if "steps" in settings:
-        return 2.5 * eps / settings["steps"]
-    return 1.25 * eps if settings["random_start"] else eps
+    rule = facts("attacks", settings["kind"]).get("DEFAULT_STEP", STEP_RULE)
+    return float(value_of(rule, {"steps": 0} | settings | {"eps": eps}))
 
 
 def init_source(config: dict[str, Any], defense: str) -> str | None:
@@ -109,11 +108,11 @@ def contradictions(config: dict[str, Any], references: list[Reference]) -> list[
 
 
 def _ramp(name: str, settings: dict[str, Any], training: dict[str, Any]) -> Iterator[str]:
-    """Ask for a ramp where training on bounds at full strength would learn nothing."""
+    """Ask for a ramp where training at full strength from the start would learn nothing."""
     ramp = settings.get("ramp", training["ramp"])
-    if settings["kind"] in ("ibp", "crown_ibp") and not ramp > 0:
+    if facts("training.defenses", settings["kind"]).get("NEEDS_RAMP") and not ramp > 0:
         yield (
-            f"defenses.{name}.ramp is {ramp:g}, but training on bounds has to begin gently; "
+            f"defenses.{name}.ramp is {ramp:g}, but this defense must start with a small eps; "
             f"allowed is a share of the epochs above 0, such as 0.5."
         )
 
@@ -140,9 +139,9 @@ def _reference(config: dict[str, Any], reference: Reference) -> Iterator[str]:
 
 def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
     """Say why an attack that exists cannot stand where it is named."""
-    kinds = rule.get("kinds", [attack["kind"]])
     chosen = f"{dotted(path)} is '{name}'"
-    if attack["kind"] not in kinds:
+    if not _of_kind(attack["kind"], rule):
+        kinds = [kind for kind in available("attacks") if _of_kind(kind, rule)]
         yield (
             f"{chosen}, whose kind is {attack['kind']}; "
             f"allowed here is an attack of kind {' or '.join(kinds)}."
@@ -159,6 +158,12 @@ def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any
             f"{chosen}, which makes {attack['restarts']} restarts; allowed in training is "
             "an attack with restarts: 1."
         )
+
+
+def _of_kind(kind: str, rule: dict[str, Any]) -> bool:
+    """Tell whether a kind of attack may stand where a rule of the schema applies."""
+    listed = kind in rule.get("kinds", [kind])
+    return listed and (not rule.get("for_training") or facts("attacks", kind).get("FOR_TRAINING"))
 
 
 def _attack(name: str, settings: dict[str, Any]) -> Iterator[str]:

@@ -10,12 +10,15 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
 from gauntlet.study import audit_gate, certificates
 from gauntlet.study.models import model_problems
+from gauntlet.study.own_plugins import plugin_problems
+from gauntlet.study.plugin_schema import with_plugins
 from gauntlet.study.resolve import Reference, choices, contradictions, dotted
 
-SHOWN = 20  # problems that are told at once
+SHOWN = 20  # problems that are shown at once
 WIDTH = 60  # characters of a wrong value that are shown
 
 
@@ -25,11 +28,22 @@ def complete(config: Any, schema_path: str | Path) -> dict[str, Any]:
     Raises GauntletError with one sentence a line for all that is wrong, at most 20.
     """
     try:
-        return _completed(config, load_schema(str(schema_path)))
+        _use_plugins(config)
+        return _completed(config, with_plugins(load_schema(str(schema_path))))
     except RecursionError:
         raise GauntletError(
             "The configuration is nested too deeply or holds itself; allowed are some dozen levels."
         ) from None
+
+
+def _use_plugins(config: Any) -> None:
+    """Make the user's own plug-ins known, in this process and those that it starts."""
+    listed = config.get("plugins", []) if isinstance(config, dict) else []
+    whole = isinstance(listed, list) and all(isinstance(part, str) for part in listed)
+    folders = listed if whole else []  # what is no list of texts, the schema refuses
+    plugins.use([])
+    _raise(plugin_problems(folders))
+    plugins.use(folders)
 
 
 def _completed(config: Any, schema: dict[str, Any]) -> dict[str, Any]:

@@ -9,25 +9,18 @@ into the arguments: `train_spec(config, *run)`.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from gauntlet.core.plugin_facts import facts
 from gauntlet.study import certificates
 from gauntlet.study.device_kind import device_kind, precision
+from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
-from gauntlet.study.resolve import MINIMAL, attack_points, init_source, own_settings
+from gauntlet.study.resolve import attack_points, init_source, own_settings
 
 Spec = dict[str, Any]
 CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
 ALL = "all"  # as a transfer's source: every defense of the study
 LISTS = ("datasets", "models", "defenses", "attacks", "seeds")
-# Where a specification names a plug-in: key of the dict, family of plug-ins, key of the name.
-PLUGINS = {
-    "model": ("models", "arch"),
-    "defense": ("training.defenses", "kind"),
-    "attack": ("attacks", "kind"),
-    "validation_attack": ("attacks", "kind"),
-    "points": ("attacks", "kind"),
-    "certificate": ("certify", "kind"),
-}
 
 
 class Run(NamedTuple):
@@ -154,10 +147,10 @@ def transfer_spec(
     part: str = "test",
 ) -> Spec:
     """Say how the source's examples are shown to a model; the examples themselves are an input."""
-    shown = ("kind", "norm", "eps", "sigma", "rotation", "severity")
+    settings = config["attacks"][attack]
+    shown = ("kind", "norm", "eps", facts("attacks", settings["kind"]).get("SIZE"))
     points = [
-        {key: point[key] for key in shown if key in point}
-        for point in attack_points(config["attacks"][attack])
+        {key: point[key] for key in shown if key in point} for point in attack_points(settings)
     ]
     return ordered(job_spec(config, model, seed) | {"part": part, "points": points})
 
@@ -169,7 +162,8 @@ def evaluate_spec(
     run = Run(dataset, model, defense, int(seed))
     lists = config["studies"][study]
     attacks, sets = lists["attacks"], transfer_sets(config, study, defense)
-    nearest = [name for name in attacks if config["attacks"][name]["kind"] in MINIMAL]
+    kinds = {name: config["attacks"][name]["kind"] for name in attacks}
+    nearest = [name for name in attacks if facts("attacks", kinds[name]).minimum_norm]
     shown = {"attacks": attacks, "minimal": nearest, "transfer": sets}
     proofs = [certificates.described(config, name) for name in lists["certificates"]]
     return ordered(run._asdict() | shown | {"certificates": proofs})
@@ -187,6 +181,11 @@ def figure_spec(config: Spec, study: str) -> Spec:
     return ordered(table_spec(config, study) | {"figures": config["figures"]})
 
 
+def gate_passed_spec(config: Spec, study: str) -> Spec:
+    """Say whose gate is passed."""
+    return {"study": study}
+
+
 def plugins(spec: Spec) -> list[str]:
     """Name the modules that a specification's job loads by name, for its code's hash."""
     found = {f"gauntlet.data.{spec['source']}"} if "source" in spec else set()
@@ -198,9 +197,8 @@ def _plugins(spec: Spec) -> Iterator[str]:
     for key, value in spec.items():
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, dict):
-                if key in PLUGINS:
-                    family, name = PLUGINS[key]
-                    yield f"gauntlet.{family}.{part[name]}"
+                if key in KEYS and KEYS[key].switch in part:
+                    yield f"gauntlet.{KEYS[key].package}.{part[KEYS[key].switch]}"
                 if key != "model":  # whose settings name nothing, whatever they are called
                     yield from _plugins(part)
 

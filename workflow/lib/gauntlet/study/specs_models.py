@@ -1,18 +1,27 @@
 """Specifications of the jobs that bring models in and take them out.
 
-Standard library only; see `spec` for what a specification is.
+Standard library only; see `specs` for what a specification is.
 """
 
 import os
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.study.matrix import OWN
 from gauntlet.study.models import local_weights, model_settings
 from gauntlet.study.specs import CHUNKS, Spec, device_kind, ordered
 
 
 def weights_spec(config: Spec, model: str) -> Spec:
-    """Say where an external model's file is fetched from, and what it must be."""
+    """Say where an external model's file is fetched from, and what it must be.
+
+    Raises GauntletError for a model without a URL.
+    """
     settings = config["models"][model]
+    if local_weights(settings) is not None or settings.get("weights") in (None, OWN):
+        raise GauntletError(
+            f"A target asks to download the weights of the model '{model}', which has no URL; "
+            "allowed are models whose weights begin with https://."
+        )
     return ordered({"url": settings["weights"], "sha256": settings["sha256"]})
 
 

@@ -22,7 +22,7 @@ from gauntlet.training import augment
 from gauntlet.training.catastrophic_overfitting import find_collapse
 from gauntlet.training.checkpoints import Checkpoints
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
-from gauntlet.training.learner import Learner
+from gauntlet.training.step import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def fit(
             row |= _epoch(learner, processes, spec, epoch, train, crafted, outcome, within, save)
             row |= _validate(learner.average, spec, epoch, validation, processes)
             _keep(outcome, row, learner.average)
-            progress.done(epoch, _summary(row))
+            progress.done(epoch, _summary(row), f"robust {row['validation_robust']:.1%}")
             save(epoch + 1, None)
             within = None
     _watch_collapse(outcome, spec["defense"])

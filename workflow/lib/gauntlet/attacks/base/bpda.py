@@ -1,8 +1,8 @@
-"""Gradients of models that hide theirs: what cuts them off is passed straight through.
+"""Gradients of models that mask theirs: operations without a gradient are replaced by others.
 
 Source: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security" (backward pass
-differentiable approximation, BPDA). Here the approximation is found by itself: the operations of
-the model's forward pass are watched, and those without a useful gradient are given one.
+differentiable approximation, BPDA). Here the approximation is found automatically: the operations
+of the model's forward pass are intercepted, and those without a useful gradient are given one.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,42 +13,50 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
+from gauntlet.core.answers import logits_of
+
 ROUNDING = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn"}
 DETACHING = {"detach", "detach_"}
 DIVIDING = {"floor_divide", "__floordiv__"}
 RISING, FALLING = {"gt", "ge", "__gt__", "__ge__"}, {"lt", "le", "__lt__", "__le__"}
+LEAVING = {"numpy", "__array__", "tolist", "item"}  # their results are no tensors
 INTEGERS = {"long", "int", "short", "byte", "char"}
 SQUASHING = {"softmax", "log_softmax", "sigmoid"}
 STEEP = 10.0  # slope of the logistic curve that stands for a threshold (per image unit)
 CLOSE = 1e-4  # how far a watched pass may be from the model's own, relative to its largest logit
-OWN = ("torch.", "gauntlet.")  # modules whose autograd functions say the truth
+SOFT, HARD, OWN_WAY = "soft", "hard", "own"  # with soft thresholds, without, or nothing replaced
+FAILURES = (RuntimeError, TypeError, IndexError, ValueError, AttributeError)
+OWN = ("torch.", "gauntlet.")  # modules whose autograd functions have the true derivative
 
 
 class StraightThrough:
-    """A callable model: its answers [N, K] are the model's own, but gradients pass what hides them.
+    """A callable model with the model's own answers [N, K], and gradients where it has none.
 
     Where gradients are enabled, rounding and integers have the gradient 1, `detach` and `no_grad`
     do nothing, thresholds have that of a logistic curve, custom backward passes are replaced by the
     derivative of their forward pass, and a softmax or sigmoid at the very end is left out (which
-    moves no class past another). Thresholds are left as they are in models that need them as truth
-    values. Without gradients it is the model itself.
+    moves no class past another). Thresholds stay as they are in models that need them as truth
+    values, and everything does in models that fail otherwise. Without gradients it is the model
+    itself.
     """
 
     def __init__(self, model: Callable):
-        self.model, self._soft = model, None
+        self.model, self._kind = model, None
 
     def __call__(self, images: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
-            return self.model(images)
-        if self._soft is None:
-            self._soft = self._agrees(images)
-        return self._watched(images, self._soft)[0]
+            return logits_of(self.model(images), len(images))
+        if self._kind is None:
+            self._kind = SOFT if self._agrees(images) else HARD if self._runs(images) else OWN_WAY
+        if self._kind == OWN_WAY:
+            return logits_of(self.model(images), len(images))
+        return self._watched(images, self._kind == SOFT)[0]
 
     def _watched(self, images: Tensor, soft: bool) -> tuple[Tensor, Tensor]:
         """Give what a gradient is taken of, and what the model answers: [N, K] each."""
         watch = _Watch(soft)
         with _true_derivatives(), watch:
-            answer = self.model(images)
+            answer = logits_of(self.model(images), len(images))
         return watch.before.get(id(answer), answer), answer
 
     def _agrees(self, images: Tensor) -> bool:
@@ -56,20 +64,29 @@ class StraightThrough:
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                soft = self._watched(images, True)[1].detach()
+                soft = self._watched(images.clone(), True)[1].detach()
                 torch.manual_seed(0)
                 with torch.no_grad():
-                    own = self.model(images)
-        except (RuntimeError, TypeError, IndexError, ValueError):
+                    own = logits_of(self.model(images.clone()), len(images))
+        except FAILURES:
             return False
         same = soft.shape == own.shape
         return same and bool((soft - own).abs().max() <= CLOSE * own.abs().max().clamp(min=1))
 
+    def _runs(self, images: Tensor) -> bool:
+        """Tell whether the model can be run with replaced operations, or only as it is."""
+        try:
+            with torch.random.fork_rng():
+                self._watched(images.clone(), False)
+        except FAILURES:
+            return False
+        return True
+
 
 class _Watch(TorchFunctionMode):
-    """Gives operations a gradient that have none; `before` leads from squashed results to sources.
+    """Give operations without a gradient one; `before` maps squashed results to their sources.
 
-    `kept` holds results alive, so that no other tensor takes over their identity.
+    `kept` holds results alive, so that no other tensor takes over their id.
     """
 
     def __init__(self, soft: bool):
@@ -83,6 +100,8 @@ class _Watch(TorchFunctionMode):
             return None
         if name in DETACHING or function == torch.Tensor.data.__get__:
             return args[0]
+        if name in LEAVING:
+            return function(args[0].detach(), *args[1:], **kwargs)
         if name.rstrip("_") in ROUNDING and name.endswith("_"):
             rounded = _Straight.apply(
                 args[0], getattr(torch, name[:-1])(args[0], *args[1:], **kwargs)
@@ -97,7 +116,7 @@ class _Watch(TorchFunctionMode):
         return self._passed(name, args, result)
 
     def _hard(self, function, args: tuple) -> tuple:
-        """Turn a soft truth value back where only a true one will do."""
+        """Turn a soft truth value back into a bool where an operation needs one."""
         if function is torch.where and args and _is_float(args[0]):
             return (args[0].detach() > 0.5, *args[1:])
         return args
@@ -126,7 +145,7 @@ class _Watch(TorchFunctionMode):
 
 
 class _Straight(Function):
-    """Answer with the exact value, and hand the gradient to the approximation."""
+    """Give the exact value, and pass the gradient to the approximation."""
 
     @staticmethod
     def forward(ctx, approximation: Tensor, exact: Tensor) -> Tensor:
@@ -138,7 +157,7 @@ class _Straight(Function):
 
 
 class _NoContext:
-    """What a custom forward pass may write to; nobody reads it."""
+    """A context that a custom forward pass can write to; nothing reads it."""
 
     needs_input_grad = (True,) * 64
 
@@ -154,7 +173,7 @@ class _NoContext:
 
 @contextmanager
 def _true_derivatives() -> Iterator[None]:
-    """Let custom autograd functions of others have the derivative of what their forward does."""
+    """Give custom autograd functions of others the derivative of their forward pass."""
     original = Function.__dict__["apply"]
 
     def apply(cls, *args, **kwargs):

@@ -42,7 +42,7 @@ def impulse_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 
 def gaussian_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
-    """Blur with a bell."""
+    """Blur with a Gaussian kernel."""
     sigma = max((0.4, 0.6, 0.8, 1.1, 1.5)[severity] * _scale(images), 0.4 + 0.1 * severity)
     reach = max(1, math.ceil(3 * sigma))
     line = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * sigma**2))
@@ -73,14 +73,14 @@ def motion_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 
 def zoom_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
-    """Average ever larger pictures of the middle."""
+    """Average enlargements of the middle."""
     most = (1.06, 1.11, 1.16, 1.22, 1.31)[severity]
     zooms = torch.linspace(1, most, 6)[1:].tolist()
     return torch.stack([images, *(_zoomed(images, zoom) for zoom in zooms)]).mean(0)
 
 
 def contrast(images: Tensor, severity: int, streams: Streams) -> Tensor:
-    """Draw all values towards the image's mean."""
+    """Move all values towards the image's mean."""
     mean = images.mean((1, 2, 3), keepdim=True)
     return mean + (0.75, 0.5, 0.4, 0.3, 0.15)[severity] * (images - mean)
 
@@ -97,7 +97,7 @@ def saturate(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 
 def pixelate(images: Tensor, severity: int, streams: Streams) -> Tensor:
-    """Show the image with fewer pixels."""
+    """Reduce the image to fewer pixels, and enlarge it again."""
     share = (0.9, 0.5, 0.4, 0.3, 0.2)[severity]
     size = [max(1, round(share * side)) for side in images.shape[2:]]
     small = interpolate(images, size, mode="area")
@@ -110,7 +110,7 @@ def jpeg(images: Tensor, severity: int, streams: Streams) -> Tensor:
 
 
 def fog(images: Tensor, severity: int, streams: Streams) -> Tensor:
-    """Lay a cloud of low frequencies over the image."""
+    """Blend the image with a cloud of low frequencies."""
     strength = (0.2, 0.3, 0.4, 0.5, 0.65)[severity]
     cloud = torch.zeros_like(images[:, :1])
     for octave, cells in enumerate((2, 4, 8)):
@@ -149,7 +149,7 @@ def _normal(images: Tensor, streams: Streams) -> Tensor:
 
 
 def _scale(images: Tensor) -> float:
-    return max(min(images.shape[2:]) / SIDE, 0.5)  # on smaller images less would be nothing
+    return max(min(images.shape[2:]) / SIDE, 0.5)  # on smaller images a smaller scale has no effect
 
 
 def _filtered(images: Tensor, kernel: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ def _filtered(images: Tensor, kernel: Tensor) -> Tensor:
 def _dragged(images: Tensor, direction: tuple[int, int], line: list[float]) -> Tensor:
     """Average along a direction (down, across) with the weights of a line; borders are repeated.
 
-    A sum of moved images: a line is thin, and a square kernel would be zero almost everywhere.
+    A sum of shifted images is faster than a square kernel, which is zero almost everywhere.
     """
     (height, width), reach = images.shape[2:], len(line) // 2
     wide, total = pad(images, (reach,) * 4, mode="replicate"), torch.zeros_like(images)

@@ -1,4 +1,4 @@
-"""Attacks in turn: each is let loose on what the ones before it left standing."""
+"""Attacks in turn: each runs on the images on which those before it failed."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,9 +21,10 @@ def in_turn(
     norm: str,
     eps: float,
 ) -> AttackResult:
-    """Run named attacks on the survivors [N, C, H, W] of those before, and say which felled whom.
+    """Run named attacks in turn on images [N, C, H, W]; `success_by` says which one succeeded.
 
-    An image counts as fallen if its example is misclassified and lies in the ball.
+    An attack gets only the images on which those before it failed. Success is an example that is
+    misclassified and lies in the ball.
     """
     batched, best = as_batched(model), images.clone()
     forwards = torch.zeros_like(labels)
@@ -33,22 +34,16 @@ def in_turn(
         if len(rows) == 0:
             break
         own = streams.select(rows).fork("member", name)
-        attempt = _on(
-            rows, lambda a=attack, r=rows, s=own: a(batched, images[r], labels[r], streams=s)
-        )
-        success = (attempt.success_query > 0) & admissible(attempt.images, images[rows], norm, eps)
-        success_query[rows] = torch.where(success, forwards[rows] + attempt.success_query, 0)
-        forwards[rows] += attempt.forwards
-        backwards[rows] += attempt.backwards
-        taken = rows if number == 0 else rows[success]
-        best[taken] = attempt.images if number == 0 else attempt.images[success]
+        try:
+            result = attack(batched, images[rows], labels[rows], streams=own)
+        except NonFiniteLogits as error:
+            raise NonFiniteLogits(int(rows[error.row])) from None
+        success = (result.success_query > 0) & admissible(result.images, images[rows], norm, eps)
+        success_query[rows] = torch.where(success, forwards[rows] + result.success_query, 0)
+        forwards[rows] += result.forwards
+        backwards[rows] += result.backwards
+        kept = torch.ones_like(success) if number == 0 else success
+        best[rows[kept]] = result.images[kept]
         by[rows[success]] = number
     names = tuple(name for name, _ in members)
     return AttackResult(best, forwards, backwards, success_query, by, names)
-
-
-def _on(rows: Tensor, attack: Callable[[], AttackResult]) -> AttackResult:
-    try:
-        return attack()
-    except NonFiniteLogits as error:
-        raise NonFiniteLogits(int(rows[error.row])) from None

@@ -25,7 +25,7 @@ def compressed(images: Tensor, quality: int) -> Tensor:
     """Give what images [N, C, H, W] in [0, 1] look like after JPEG of a quality from 1 to 100.
 
     Three channels go through luma and halved chroma, any other number through luma each. The
-    coding that loses nothing is left out.
+    lossless part of the coding is left out.
     """
     if images.shape[1] != 3:
         return _coarse(images * 255 - 128, LUMA, quality).add(128).div(255)

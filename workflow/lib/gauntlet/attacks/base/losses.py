@@ -1,4 +1,4 @@
-"""Objectives that attacks climb: each gives a value per image from logits [M, K] and labels [M]."""
+"""Objectives that attacks raise: each gives a value per image from logits [M, K] and labels [M]."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-LEAST_CLASSES = {"ce": 2, "margin": 2, "dlr": 3}
-TARGETED_LEAST = 4
+DLR_LEAST, TARGETED_LEAST = 3, 4  # classes that the ratios need
 TINY = 1e-12
 
 
@@ -22,17 +21,19 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:
-    """Give the difference of logits ratio [M], which knows no scale.
+    """Give the difference of logits ratio [M], which does not depend on the scale of logits.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks". Needs 3 classes.
     """
+    _require_classes(logits, DLR_LEAST, "dlr")
     top = logits.topk(3, dim=1).values
     return margin(logits, labels) / (top[:, 0] - top[:, 2] + TINY)
 
 
 def targeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     """Give the targeted difference of logits ratio [M] (source as `dlr`). Needs 4 classes."""
+    _require_classes(logits, TARGETED_LEAST, "dlr towards a class")
     top = logits.topk(4, dim=1).values
     spread = top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY
     return (picked(logits, targets) - picked(logits, labels)) / spread
@@ -41,11 +42,6 @@ def targeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
 def targeted_margin(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     """Give the target's logit minus the label's [M]."""
     return picked(logits, targets) - picked(logits, labels)
-
-
-def class_count(state) -> int:
-    """Ask the model for its number of classes, with one image."""
-    return state.batched(state.images[:1]).shape[1]
 
 
 def likely_targets(state, most: int) -> Tensor:
@@ -70,13 +66,16 @@ def picked(logits: Tensor, classes: Tensor) -> Tensor:
 LOSSES: dict[str, Callable] = {"ce": ce, "margin": margin, "dlr": dlr}
 
 
-def choose_loss(name: str, classes: int) -> Callable:
-    """Give the loss of a name; ValueError if there is none or it needs more classes."""
-    if name not in LOSSES:
+def choose_loss(name: str) -> Callable:
+    """Give the loss of a name; ValueError if there is none."""
+    if name not in list(LOSSES):
         raise ValueError(f"loss is {name!r}; allowed are {', '.join(LOSSES)}")
-    if classes < LEAST_CLASSES[name]:
-        raise ValueError(
-            f"loss is {name!r}, which needs {LEAST_CLASSES[name]} classes or more; the model has "
-            f"{classes}: use ce or margin"
-        )
     return LOSSES[name]
+
+
+def _require_classes(logits: Tensor, least: int, name: str) -> None:
+    if logits.shape[1] < least:
+        raise ValueError(
+            f"loss is {name}, which needs {least} classes or more; the model has "
+            f"{logits.shape[1]}: use margin"
+        )

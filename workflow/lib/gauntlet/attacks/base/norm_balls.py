@@ -1,39 +1,49 @@
-"""The balls that attacks move in: one class per norm, with the hooks that differ between norms.
+"""The balls that attacks move in: one class per norm, with the three operations that differ.
 
-Every ball holds images [N, C, H, W] float32 in [0, 1] and is cut to [0, 1]; what `project` gives
-lies inside in float32, rounding included. Steps are a length, or one per image [N].
+Every ball holds images [N, C, H, W] float32 in [0, 1] and a radius `eps`, one for all or one per
+image [N]; it is cut to [0, 1]. `project` gives points that lie inside in float32, rounding
+included; `random_start` draws points inside; `ascend` takes a step along a gradient, of one length
+for all or one per image [N], and projects.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.gradients import unit
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import NORMS, per_image, round_towards
 
 TINY = 1e-12
-INWARDS = 1 - 1e-12  # what float64 may lose in a norm
-HALVINGS = 30  # of the interval that holds a projection's threshold
+INWARDS = 1 - 1e-12  # a margin for the rounding of a norm in float64
+HALVINGS = 30  # of the interval in which the threshold of a projection is searched
 EDGE = 1e-6  # share of the steepest value below which a coordinate counts as steep too
 
 
+@dataclass(frozen=True)
 class LinfBall:
-    """The box around each image; its faces are rounded inwards in float32."""
+    """The box around each image, from `low` to `high` [N, C, H, W], rounded inwards in float32."""
 
+    images: Tensor
+    eps: float | Tensor
+    low: Tensor
+    high: Tensor
     norm = "linf"
 
-    def __init__(self, images: Tensor, eps: float | Tensor):
-        wide = images.double()
-        self.images, self.eps = images, eps
-        radius = per_image(eps) if isinstance(eps, Tensor) else eps
-        self.low = round_towards(wide - radius, images).clamp_(min=0)
-        self.high = round_towards(wide + radius, images).clamp_(max=1)
+    @classmethod
+    def around(cls, images: Tensor, eps: float | Tensor) -> "LinfBall":
+        """Make the boxes of radius eps around images."""
+        wide, radius = images.double(), per_image(eps) if isinstance(eps, Tensor) else eps
+        low = round_towards(wide - radius, images).clamp_(min=0)
+        high = round_towards(wide + radius, images).clamp_(max=1)
+        return cls(images, eps, low, high)
 
     def select(self, rows: Tensor) -> "LinfBall":
         """Keep the named rows only."""
-        part = object.__new__(LinfBall)
-        part.images, part.eps = self.images[rows], _some(self.eps, rows)
-        part.low, part.high = self.low[rows], self.high[rows]
-        return part
+        return LinfBall(
+            self.images[rows], _select_eps(self.eps, rows), self.low[rows], self.high[rows]
+        )
 
     def project(self, examples: Tensor) -> Tensor:
         """Give the nearest point inside the ball and inside [0, 1]."""
@@ -49,24 +59,29 @@ class LinfBall:
         return self.project(examples + _radii(step) * gradient.sign())
 
 
+@dataclass(frozen=True)
 class L2Ball:
     """The Euclidean ball around each image."""
 
+    images: Tensor
+    eps: float | Tensor
     norm = "l2"
 
-    def __init__(self, images: Tensor, eps: float | Tensor):
-        self.images, self.eps = images, eps
+    @classmethod
+    def around(cls, images: Tensor, eps: float | Tensor) -> "L2Ball":
+        """Make the balls of radius eps around images."""
+        return cls(images, eps)
 
     def select(self, rows: Tensor) -> "L2Ball":
         """Keep the named rows only."""
-        return type(self)(self.images[rows], _some(self.eps, rows))
+        return L2Ball(self.images[rows], _select_eps(self.eps, rows))
 
     def project(self, examples: Tensor) -> Tensor:
         """Shrink the perturbation to eps; every pixel is rounded towards its image's."""
         return _shrunk(examples.clamp(0, 1), self.images, self.eps, 2)
 
     def random_start(self, streams: Streams) -> Tensor:
-        """Draw a direction uniformly and a radius as in a ball of this dimension."""
+        """Draw uniformly from the ball: a direction, and a radius for this dimension."""
         device, shape = self.images.device, self.images.shape[1:]
         direction = streams.normal(*shape, device=device)
         norms = direction.flatten(1).norm(dim=1).clamp(min=TINY)
@@ -74,27 +89,31 @@ class L2Ball:
         return self.project(self.images + direction * per_image(self.eps * share / norms))
 
     def ascend(self, examples: Tensor, gradient: Tensor, step: float | Tensor) -> Tensor:
-        """Take a step of the given length along each image's normalised gradient."""
-        norms = gradient.flatten(1).norm(dim=1).clamp(min=TINY)
-        return self.project(examples + gradient * per_image(step / norms))
+        """Take a step of the given length along each image's normalized gradient."""
+        return self.project(examples + _radii(step) * unit(gradient))
 
 
+@dataclass(frozen=True)
 class L1Ball:
-    """The ball of changes whose sizes sum to eps, cut to [0, 1] exactly.
+    """The ball of changes whose absolute values sum to eps, cut to [0, 1] exactly.
 
     Source: Croce & Hein 2021, "Mind the Box: l1-APGD for Sparse Adversarial Attacks on Image
     Classifiers", whose projection onto the ball and the box together this is; the threshold is
     found by halving an interval, not by sorting.
     """
 
+    images: Tensor
+    eps: float | Tensor
     norm = "l1"
 
-    def __init__(self, images: Tensor, eps: float | Tensor):
-        self.images, self.eps = images, eps
+    @classmethod
+    def around(cls, images: Tensor, eps: float | Tensor) -> "L1Ball":
+        """Make the balls of radius eps around images."""
+        return cls(images, eps)
 
     def select(self, rows: Tensor) -> "L1Ball":
         """Keep the named rows only."""
-        return L1Ball(self.images[rows], _some(self.eps, rows))
+        return L1Ball(self.images[rows], _select_eps(self.eps, rows))
 
     def project(self, examples: Tensor) -> Tensor:
         """Give the nearest point inside the ball and inside [0, 1]."""
@@ -109,7 +128,7 @@ class L1Ball:
         return _shrunk(moved, self.images, radius, 1)
 
     def random_start(self, streams: Streams) -> Tensor:
-        """Draw a point whose sizes and what is left of eps are uniform on the simplex."""
+        """Draw a change whose absolute values, with the rest of eps, are uniform on the simplex."""
         device, shape = self.images.device, self.images.shape[1:]
         sizes = -torch.log1p(-streams.fork("sizes").uniform(shape.numel() + 1, device=device))
         share = (sizes / sizes.sum(1, keepdim=True))[:, :-1].view_as(self.images)
@@ -139,15 +158,15 @@ def ball(images: Tensor, norm: str, eps: float) -> Ball:
         raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
     if not eps >= 0:
         raise ValueError(f"eps is {eps!r}; it must be 0 or more")
-    return BALLS[norm](images, eps)
+    return BALLS[norm].around(images, eps)
 
 
 def balls(images: Tensor, norm: str, radii: Tensor) -> Ball:
     """Make a ball around each image with a radius of its own: radii [N]."""
-    return BALLS[norm](images, radii)
+    return BALLS[norm].around(images, radii)
 
 
-def _some(eps: float | Tensor, rows: Tensor) -> float | Tensor:
+def _select_eps(eps: float | Tensor, rows: Tensor) -> float | Tensor:
     return eps[rows] if isinstance(eps, Tensor) else eps
 
 
@@ -166,10 +185,10 @@ def _shrunk(inside: Tensor, images: Tensor, eps: float | Tensor, order: int) -> 
 
 
 def _threshold(size: Tensor, room: Tensor, eps: float | Tensor) -> Tensor:
-    """Find what must be taken from every size so that, cut to its room, they sum to eps: [N].
+    """Find what to subtract from every size [N, D] so that, cut to its room, they sum to eps: [N].
 
-    The sum falls with the threshold, piecewise linearly: after the halvings the last step is exact
-    on the piece that is left.
+    The sum is piecewise linear in the threshold and falls with it: the halvings find the piece,
+    and the last step solves exactly on it.
     """
     low, high = torch.zeros_like(size[:, 0]), size.amax(1)
     for _ in range(HALVINGS):

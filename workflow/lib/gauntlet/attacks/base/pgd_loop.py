@@ -1,4 +1,4 @@
-"""The loop that gradient attacks with a fixed eps share; the norm's hooks are in `balls`."""
+"""The loop of gradient attacks with a fixed eps; what differs by norm is in `norm_balls`."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,8 +15,8 @@ from gauntlet.core.threat_models import AttackResult, per_image
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def full_climb(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step, loss: Loss = ce):
-    """Take all steps for all images, as training and loss statistics ask.
+def take_all_steps(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step, loss=ce):
+    """Take all steps with all images and judge nothing, as training and transfer sets need it.
 
     `labels` are classes [N] or probabilities [N, K].
     """
@@ -24,16 +24,16 @@ def full_climb(model, labels: Tensor, area: Ball, start: Tensor, *, steps, step,
     for _ in range(steps):
         gradient, _, _ = batched.gradient(examples, lambda logits, rows: loss(logits, labels[rows]))
         examples = area.ascend(examples, gradient, step)
-    return full_strength(examples, steps)
+    return unjudged(examples, steps)
 
 
-def full_strength(examples: Tensor, steps: int) -> AttackResult:
-    """Give examples that took all steps and were not judged."""
+def unjudged(examples: Tensor, steps: int) -> AttackResult:
+    """Give the result of examples that took all steps and were not judged."""
     passes = torch.full((len(examples),), steps, dtype=torch.int64, device=examples.device)
     return AttackResult(examples, passes, passes, torch.zeros_like(passes))
 
 
-def survivors_climb(
+def run_until_success(
     state: AttackState,
     area: Ball,
     streams: Streams,
@@ -45,21 +45,21 @@ def survivors_climb(
     loss: Loss = ce,
     momentum: float = 0.0,
 ) -> AttackResult:
-    """Climb from `restarts` starts, only with images that have not fallen yet.
+    """Attack from `restarts` starts; an image that is misclassified takes no more steps.
 
-    The forward pass of a step also judges the step before. While all survivors leave room in one
-    chunk of the model, several restarts climb together.
+    The forward pass of a step also judges the step before. When few images are left, several of
+    their restarts run in one chunk of the model.
     """
-    for rows, restart in rounds(state, restarts):
+    for rows, restart in restart_batches(state, restarts):
         part = area.select(rows)
         draw = streams.select(rows).fork("restart", restart)
         start = part.random_start(draw) if random_start else part.images
-        _climb_together(state, part, rows, start, steps, step, loss, momentum)
-    return state.attempt()
+        _run_batch(state, part, rows, start, steps, step, loss, momentum)
+    return state.result()
 
 
-def rounds(state: AttackState, restarts: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Give survivors' rows [M], and which restart each is of [M], until all restarts are made."""
+def restart_batches(state: AttackState, restarts: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give the rows [M] of unsolved images and the number [M] of each one's restart, in batches."""
     done = 0
     while done < restarts and len(rows := state.active()):
         together = min(restarts - done, max(1, state.batched.batch // len(rows)))
@@ -68,29 +68,30 @@ def rounds(state: AttackState, restarts: int) -> Iterator[tuple[Tensor, Tensor]]
         done += together
 
 
-def _climb_together(
+def _run_batch(
     state: AttackState, part: Ball, rows, examples, steps: int, step, loss: Loss, momentum: float
 ) -> None:
-    memory = torch.zeros_like(examples) if momentum else None
+    velocity = torch.zeros_like(examples) if momentum else None
     for _ in range(steps):
-        labels = state.labels[rows]
-        gradient, _, _ = state.climb(
-            rows, examples, lambda logits, places, truth=labels: loss(logits, truth[places])
-        )
+        gradient, _, _ = state.gradient(rows, examples, _objective(state, rows, loss))
         stay = (~state.success[rows]).nonzero().squeeze(1)
         if len(stay) < len(rows):
             rows, examples, gradient = rows[stay], examples[stay], gradient[stay]
-            part, memory = part.select(stay), memory[stay] if momentum else None
+            part, velocity = part.select(stay), velocity[stay] if momentum else None
         if len(rows) == 0:
             return
         if momentum:
-            gradient = memory = momentum * memory + _scaled(gradient)
+            gradient = velocity = momentum * velocity + _normalized(gradient)
         examples = part.ascend(examples, gradient, step)
+    state.judge(rows, examples, _objective(state, rows, loss))
+
+
+def _objective(state: AttackState, rows: Tensor, loss: Loss):
     labels = state.labels[rows]
-    state.judge(rows, examples, lambda logits, places: loss(logits, labels[places]))
+    return lambda logits, places: loss(logits, labels[places])
 
 
-def _scaled(gradient: Tensor) -> Tensor:
-    """Divide each image's gradient by its mean size."""
+def _normalized(gradient: Tensor) -> Tensor:
+    """Divide each image's gradient by the mean of its absolute values."""
     size = gradient.abs().flatten(1).mean(1)
-    return gradient / per_image(size.clamp(min=torch.finfo(gradient.dtype).tiny))
+    return gradient / per_image(torch.where(size > 0, size, 1.0))

@@ -1,36 +1,40 @@
-"""What all attacks share: ask the model, count, judge in float32, keep the best examples."""
+"""The state of an attack: what it found and what it cost. Every success is judged in float32."""
 
 import torch
 from torch import Tensor
 
 from gauntlet.core.batched_model import NonFiniteLogits, Objective, as_batched
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.threat_models import ORDERS, AttackResult
 
-NEVER = torch.inf
+INFINITE = torch.inf
 
 
 class AttackState:
-    """One attack on images [N, C, H, W] with labels [N]: what it found, and what it cost.
+    """One attack on images [N, C, H, W] with labels [N].
 
-    A candidate is a pair of an image (its row) and a point: an image may have several candidates
-    in a call. An example counts only if float32 says that it is misclassified; of those that do
-    not, the one of highest objective is kept.
+    A candidate is a pair of an image (its row) and a point; an image may have several candidates
+    in a call. `best` [N, C, H, W] is the example to give back for each image: one that float32 says
+    is misclassified, else the one of highest objective. `success` [N] tells which it is, `value`
+    [N] is its objective; `forwards`, `backwards` and `success_query` [N] count passes.
     """
 
     def __init__(self, model, images: Tensor, labels: Tensor):
+        if labels.dim() != 1:
+            raise GauntletError("labels are probabilities; this attack takes classes [N].")
         self.batched, self.images, self.labels = as_batched(model), images, labels
         self.best = images.clone()
-        self.value = torch.full((len(images),), -NEVER, device=images.device)
+        self.value = torch.full((len(images),), -INFINITE, device=images.device)
         self.success = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         self.forwards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         self.backwards, self.success_query = self.forwards.clone(), self.forwards.clone()
 
     def active(self) -> Tensor:
-        """Give the rows [M] that have not fallen."""
+        """Give the rows [M] of images without a misclassified example."""
         return (~self.success).nonzero().squeeze(1)
 
-    def climb(self, rows: Tensor, examples: Tensor, objective: Objective):
-        """Give gradient, objective and who is misclassified, and keep what is worth keeping.
+    def gradient(self, rows: Tensor, examples: Tensor, objective: Objective):
+        """Give the gradient, the objective [M] and which are misclassified [M]; record the best.
 
         `objective(logits, places)` gives a value for each of the named places among the candidates.
         """
@@ -41,35 +45,37 @@ class AttackState:
         self._count(rows, self.forwards, self.batched.samples)
         self._count(rows, self.backwards, self.batched.samples)
         missed = logits.argmax(1) != self.labels[rows]
-        return gradient, values, self._weighed(rows, examples, values, missed)
+        return gradient, values, self._record_confirmed(rows, examples, values, missed)
 
     def judge(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
-        """Give the float32 logits [M, K] and who is misclassified, and keep what is worth keeping.
+        """Give the float32 logits [M, K] and which are misclassified [M]; record the best.
 
-        Without an objective only examples that are misclassified are kept.
+        Without an objective only misclassified examples are recorded.
         """
-        logits = self._looked(rows, examples)
+        logits = self._logits(rows, examples)
         missed = logits.argmax(1) != self.labels[rows]
-        places = torch.arange(len(rows), device=rows.device)
-        values = torch.full_like(logits[:, 0], -NEVER)
-        self._offer(rows, examples, objective(logits, places) if objective else values, missed)
+        self._record(rows, examples, self._values(logits, objective), missed)
         return logits, missed
 
-    def attempt(self) -> AttackResult:
+    def screen(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
+        """Do as `judge`, but in the lower precision first; float32 then confirms each success."""
+        if not self.batched.low_precision:
+            return self.judge(rows, examples, objective)
+        logits = self._logits(rows, examples, self.batched.fast_logits)
+        missed = logits.argmax(1) != self.labels[rows]
+        values = self._values(logits, objective)
+        return logits, self._record_confirmed(rows, examples, values, missed)
+
+    def result(self) -> AttackResult:
         """Give what was found."""
         return AttackResult(self.best, self.forwards, self.backwards, self.success_query)
 
-    def scan(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
-        """Do as `judge` does, but ask float32 only where a lower precision says one has fallen."""
-        if not self.batched.lower:
-            return self.judge(rows, examples, objective)
-        logits = self._looked(rows, examples, self.batched.scan)
-        missed = logits.argmax(1) != self.labels[rows]
-        places = torch.arange(len(rows), device=rows.device)
-        values = objective(logits, places) if objective else torch.full_like(logits[:, 0], -NEVER)
-        return logits, self._weighed(rows, examples, values, missed)
+    def _values(self, logits: Tensor, objective: Objective | None) -> Tensor:
+        if objective is None:
+            return torch.full_like(logits[:, 0], -INFINITE)
+        return objective(logits, torch.arange(len(logits), device=logits.device))
 
-    def _looked(self, rows: Tensor, examples: Tensor, ask=None) -> Tensor:
+    def _logits(self, rows: Tensor, examples: Tensor, ask=None) -> Tensor:
         try:
             logits = (ask or self.batched)(examples)
         except NonFiniteLogits as error:
@@ -77,43 +83,42 @@ class AttackState:
         self._count(rows, self.forwards)
         return logits
 
-    def _weighed(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> Tensor:
-        """Keep what is worth keeping, and give who is misclassified.
+    def _record_confirmed(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor):
+        """Record the best and give which are misclassified [M], confirmed in float32.
 
-        Of those that a lower precision says have fallen, float32 is asked about the ones that would
-        be kept; the word on the others is that of the lower precision, and they are not kept.
+        In a lower precision, only those successes are confirmed that would be recorded; the others
+        keep the answer of the lower precision and are not recorded.
         """
-        if not self.batched.lower or not bool(missed.any()):
-            self._offer(rows, examples, values, missed)
+        if not self.batched.low_precision or not bool(missed.any()):
+            self._record(rows, examples, values, missed)
             return missed
-        asked = missed & self._better(rows, examples, values, missed)
-        chosen, sure = asked.nonzero().squeeze(1), torch.zeros_like(missed)
+        asked = missed & self._improves(rows, examples, values, missed)
+        chosen, confirmed = asked.nonzero().squeeze(1), torch.zeros_like(missed)
         if len(chosen):
-            logits = self._looked(rows[chosen], examples[chosen])
-            sure[chosen] = logits.argmax(1) != self.labels[rows[chosen]]
-        self._offer(rows, examples, values, sure)
-        return torch.where(asked, sure, missed)
+            logits = self._logits(rows[chosen], examples[chosen])
+            confirmed[chosen] = logits.argmax(1) != self.labels[rows[chosen]]
+        self._record(rows, examples, values, confirmed)
+        return torch.where(asked, confirmed, missed)
 
     def _count(self, rows: Tensor, counter: Tensor, times: int = 1) -> None:
         counter.index_add_(0, rows, torch.full_like(rows, times))
 
-    def _offer(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> None:
-        values = torch.where(values.isnan(), -NEVER, values)
-        better = self._better(rows, examples, values, missed)
-        chosen = better.nonzero().squeeze(1)
+    def _record(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> None:
+        """Keep candidates that are better than what their image has."""
+        values = torch.where(values.isnan(), -INFINITE, values)
+        chosen = self._improves(rows, examples, values, missed).nonzero().squeeze(1)
         if len(chosen) == 0:
             return
-        chosen = self._one_each(rows, chosen, self._rank(rows, examples, values, missed))
-        won, hit = rows[chosen], missed[chosen]
-        self.best[won], self.value[won] = (
-            examples[chosen],
-            self._kept(examples, values, won, chosen),
-        )
-        fresh = won[hit & ~self.success[won]]
+        chosen = self._best_per_image(rows, chosen, self._rank(rows, examples, values, missed))
+        images, hit = rows[chosen], missed[chosen]
+        self.best[images] = examples[chosen]
+        self.value[images] = self._score(examples, values, images, chosen)
+        fresh = images[hit & ~self.success[images]]
         self.success_query[fresh] = self.forwards[fresh]
-        self.success[won] |= hit
+        self.success[images] |= hit
 
-    def _better(self, rows, examples, values, missed) -> Tensor:
+    def _improves(self, rows, examples, values, missed) -> Tensor:
+        """Tell which candidates are better than what their image has: bool [M]."""
         success = self.success[rows]
         return (missed & ~success) | ((missed == success) & (values > self.value[rows]))
 
@@ -121,10 +126,11 @@ class AttackState:
         """Order one image's candidates: those that are misclassified first, then by objective."""
         return torch.where(missed, torch.inf, values)
 
-    def _kept(self, examples, values, won, chosen) -> Tensor:
+    def _score(self, examples, values, images, chosen) -> Tensor:
+        """Give the `value` of recorded candidates."""
         return values[chosen]
 
-    def _one_each(self, rows: Tensor, chosen: Tensor, rank: Tensor) -> Tensor:
+    def _best_per_image(self, rows: Tensor, chosen: Tensor, rank: Tensor) -> Tensor:
         """Keep, of each image's chosen candidates, the first of highest rank."""
         owners = rows[chosen]
         if len(owners) < 2 or bool((owners[1:] > owners[:-1]).all()):
@@ -137,10 +143,10 @@ class AttackState:
 
 
 class MinimumNormState(AttackState):
-    """A hunt for the nearest misclassified example: `value` is minus its distance in `norm`.
+    """The state of a search for the nearest misclassified example, in `norm`.
 
-    An image whose clean prediction is wrong is not told apart; an image of which nothing was found
-    keeps its clean self, at distance infinity.
+    `value` is minus the distance. An image that is misclassified without a change has itself at
+    distance 0; one without any example keeps its clean image, at distance infinity.
     """
 
     def __init__(self, model, images: Tensor, labels: Tensor, norm: str):
@@ -156,11 +162,11 @@ class MinimumNormState(AttackState):
         offset = (examples - self.images[rows]).flatten(1)
         return torch.linalg.vector_norm(offset, ORDERS[self.norm], dim=1)
 
-    def _better(self, rows, examples, values, missed) -> Tensor:
+    def _improves(self, rows, examples, values, missed) -> Tensor:
         return missed & (-self.measure(rows, examples) > self.value[rows])
 
     def _rank(self, rows, examples, values, missed) -> Tensor:
-        return torch.where(missed, -self.measure(rows, examples), -NEVER)
+        return torch.where(missed, -self.measure(rows, examples), -INFINITE)
 
-    def _kept(self, examples, values, won, chosen) -> Tensor:
-        return -self.measure(won, examples[chosen])
+    def _score(self, examples, values, images, chosen) -> Tensor:
+        return -self.measure(images, examples[chosen])

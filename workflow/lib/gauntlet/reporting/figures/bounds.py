@@ -18,7 +18,7 @@ from gauntlet.reporting.figures.values import (
     strongest,
     value,
 )
-from gauntlet.reporting.tables import threat_label
+from gauntlet.reporting.formatting import threat_label
 
 NOTHING = (
     "No deterministic certificate of this study has the norm of one of its attacks. Name one under "
@@ -93,8 +93,8 @@ def _level(axes, place: float, found: Value, marker: str) -> None:
     line = {"fmt": "none", "ecolor": style.ink(), "elinewidth": 0.9, "capsize": 3}
     axes.errorbar(place, found.mean, found.reach, **line)
     size = 320 if marker == CLEAN else 46
-    as_batched = {"color": style.ink()} | ({} if marker == CLEAN else {"edgecolor": style.paper()})
-    axes.scatter(place, found.mean, s=size, marker=marker, zorder=4, **as_batched)
+    look = {"color": style.ink()} | ({} if marker == CLEAN else {"edgecolor": style.paper()})
+    axes.scatter(place, found.mean, s=size, marker=marker, zorder=4, **look)
 
 
 def _legend() -> tuple[list, list[str]]:

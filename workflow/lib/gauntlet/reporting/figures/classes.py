@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gauntlet.evaluation.metrics import wilson
 from gauntlet.reporting.figures import style
-from gauntlet.reporting.tables import threat_label
+from gauntlet.reporting.formatting import threat_label
 
 MOST = 20  # classes that can be read in one panel
 LETTERS = 11  # of a class name

@@ -77,35 +77,33 @@ def _stairs(records: Sequence[dict], like: dict) -> list[tuple[list[float], list
     return found
 
 
-def _thin(as_batched: dict) -> dict:
+def _thin(look: dict) -> dict:
     return {
-        "color": as_batched["color"],
+        "color": look["color"],
         "linewidth": 1.1,
         "alpha": 0.9,
-        "linestyle": as_batched["linestyle"],
+        "linestyle": look["linestyle"],
     }
 
 
-def _curve(axes, defense: str, rows: Sequence[dict], as_batched: dict, joined: bool) -> None:
+def _curve(axes, defense: str, rows: Sequence[dict], look: dict, joined: bool) -> None:
     found = {0.0: clean_value(rows)}
     found |= {float(eps): value(mine) for eps, mine in split(rows, "eps").items()}
     eps = sorted(found)
     values = [found[x] for x in eps]
     means = [v.mean for v in values]
     reach = [[v.reach[side][0] for v in values] for side in (0, 1)]
-    shown = as_batched if joined else as_batched | {"linestyle": "none"}
+    shown = look if joined else look | {"linestyle": "none"}
     axes.plot(eps, means, label=defense, markersize=5, **shown)
-    axes.errorbar(
-        eps, means, reach, fmt="none", ecolor=as_batched["color"], elinewidth=0.8, alpha=0.6
-    )
+    axes.errorbar(eps, means, reach, fmt="none", ecolor=look["color"], elinewidth=0.8, alpha=0.6)
     if not joined:
         return
     low, high = [min(v.seeds) for v in values], [max(v.seeds) for v in values]
-    axes.fill_between(eps, low, high, color=as_batched["color"], alpha=0.15, linewidth=0)
+    axes.fill_between(eps, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
-def _worst(axes, rows: Sequence[dict], as_batched: dict) -> None:
-    hollow = {"facecolor": "none", "edgecolor": as_batched["color"], "marker": as_batched["marker"]}
+def _worst(axes, rows: Sequence[dict], look: dict) -> None:
+    hollow = {"facecolor": "none", "edgecolor": look["color"], "marker": look["marker"]}
     for eps, mine in split(rows, "eps").items():
         axes.scatter(float(eps), value(mine).mean, s=120, linewidth=1.3, zorder=4, **hollow)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from gauntlet.reporting.figures import style
-from gauntlet.reporting.tables import threat_label
+from gauntlet.reporting.formatting import threat_label
 
 MOST = 6  # defenses that can be seen side by side
 LETTERS = 11  # of a class name

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gauntlet.reporting.figures import style
-from gauntlet.reporting.tables import threat_label
+from gauntlet.reporting.formatting import threat_label
 
 NOTHING = "No white-box attack of this study says how many passes it took."
 
@@ -53,13 +53,13 @@ def _shown(record: dict) -> list[dict]:
     return [cost for cost in largest.values() if any(cost["success_query"])]
 
 
-def _line(axes, cost: dict, as_batched: dict) -> None:
+def _line(axes, cost: dict, look: dict) -> None:
     passes = cost["success_query"]
     left = [(cost["clean"] - success) / cost["n"] for success in range(len(passes) + 1)]
     label = f"{cost['attack']} ({threat_label(cost['norm'], cost['eps'])})"
-    plain = {key: as_batched[key] for key in ("color", "linestyle")}
+    plain = {key: look[key] for key in ("color", "linestyle")}
     axes.step([1, *passes], left, where="post", **plain)
-    axes.plot(passes[-1], left[-1], label=label, markersize=5, **as_batched)
+    axes.plot(passes[-1], left[-1], label=label, markersize=5, **look)
 
 
 def _finish(axes, record: dict) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from gauntlet.core.records import RUN_NAMES
 from gauntlet.evaluation.attack_ledger import WHITE_BOX
 from gauntlet.evaluation.certificate_ledger import BASE, SMOOTHED
 from gauntlet.reporting.figures import style
@@ -18,7 +19,7 @@ NOTHING = (
 def draw(records: Sequence[dict]) -> Figure:
     """Draw a panel per certificate; `records` are the evaluations' JSON, one per model and seed."""
     shown = [
-        {name: record[name] for name in ("dataset", "model", "defense", "seed")}
+        {name: record[name] for name in RUN_NAMES}
         | {"proof": proof, "record": record, "certificate": proof["certificate"]}
         for record in records
         for proof in record.get("certificates", ())
@@ -68,7 +69,7 @@ def _proofs(shown: Sequence[dict]) -> list[dict]:
     return [one["proof"] for one in shown]
 
 
-def _certified(axes, proof: dict, as_batched: dict, label: str | None) -> None:
+def _certified(axes, proof: dict, look: dict, label: str | None) -> None:
     steps, n = [0.0, *proof["radii"]], proof["n"]
     left = [(len(steps) - 1 - gone) / n for gone in range(len(steps))]
     every = max(1, len(steps) // 8)
@@ -80,24 +81,24 @@ def _certified(axes, proof: dict, as_batched: dict, label: str | None) -> None:
         linewidth=2.0,
         markevery=every,
         markersize=5,
-        **as_batched,
+        **look,
     )
 
 
-def _attacks(axes, one: dict, as_batched: dict) -> None:
+def _attacks(axes, one: dict, look: dict) -> None:
     """Draw upper bounds of the same model in the same norm."""
     norm, record = one["proof"]["norm"], one["record"]
     if one["proof"]["classifier"] != BASE:
         return
-    thin = {"color": as_batched["color"], "linewidth": 0.8, "linestyle": as_batched["linestyle"]}
+    thin = {"color": look["color"], "linewidth": 0.8, "linestyle": look["linestyle"]}
     for cost in (cost for cost in record["costs"] if cost["minimal"] and cost["norm"] == norm):
         spans = [0.0, *cost["distances"]]
         left = [(cost["clean"] - success) / cost["n"] for success in range(len(spans))]
         axes.step(spans, left, where="post", **thin)
     hollow = {
         "facecolor": "none",
-        "edgecolor": as_batched["color"],
-        "marker": as_batched["marker"],
+        "edgecolor": look["color"],
+        "marker": look["marker"],
         "s": 60,
     }
     for eps, accuracy in _lowest(record["rows"], norm).items():

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from gauntlet.evaluation.metrics import WORST
-from gauntlet.reporting import tables
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.figures.values import (
     UPPER_BOUND,
@@ -19,8 +18,9 @@ from gauntlet.reporting.figures.values import (
     split,
     value,
 )
+from gauntlet.reporting.headline import Column, column_labels, headline, threats_text
 
-CLEAN = ("clean", "", "", "")
+CLEAN = Column("clean", "", "", "")
 WORST_GRAY = "#7A7A7A"
 SPAN = 0.86  # of a defense's place; the rest is space
 NUMBERED = 70  # so many bars of a panel can bear numbers
@@ -30,44 +30,44 @@ def draw(rows: Sequence[dict]) -> Figure:
     """Draw the short table's accuracies; `rows` are those of robustness.csv, as texts."""
     if not rows:
         return style.empty("No model of this study has been evaluated.")
-    points = tables.headline(rows)
+    columns = headline(rows)
     panels = split(rows, "dataset", "model")
-    bars = (len(points) + 1) * max(len(split(mine, "defense")) for mine in panels.values())
+    bars = (len(columns) + 1) * max(len(split(mine, "defense")) for mine in panels.values())
     width = float(np.clip(1 + 0.21 * bars, 7, 15))
     figure, axes = style.grid(len(panels), 1, (width, 3.2), extra=1.2)
     for (name, mine), place in zip(panels.items(), axes, strict=True):
-        _bars(place, split(mine, "defense"), [CLEAN, *points])
+        _bars(place, split(mine, "defense"), [CLEAN, *columns])
         place.set_title(" · ".join(name))
-    looks = _looks([CLEAN, *points])
-    labels = ["clean", *tables.point_labels(points).values()]
-    patches = [Patch(**as_batched) for as_batched in looks.values()]
+    looks = _looks([CLEAN, *columns])
+    labels = ["clean", *column_labels(columns).values()]
+    patches = [Patch(**look) for look in looks.values()]
     style.legend(figure, patches, labels)
-    style.note(figure, _note(rows, points))
+    style.note(figure, _note(rows, columns))
     return figure
 
 
-def _note(rows: Sequence[dict], points: Sequence[tuple]) -> str:
+def _note(rows: Sequence[dict], columns: Sequence[Column]) -> str:
     several = several_seeds(rows)
     bars = "Bar: mean over seeds; dots: each seed; line" if several else "Line"
     return (
         f"{sample_text(rows)}. {bars}: Wilson 95 % interval{' of the mean' * several} for n. "
-        f"{tables.threats_text(points)}. {UPPER_BOUND}"
+        f"{threats_text(columns)}. {UPPER_BOUND}"
     )
 
 
-def _bars(axes, models: dict[str, list[dict]], points: Sequence[tuple]) -> None:
-    """Draw a bar for every model and point; rows of a model are those of its seeds."""
-    width = SPAN / len(points)
-    numbered, looks = len(models) * len(points) <= NUMBERED, _looks(points)
-    for i, point in enumerate(points):
-        shift, as_batched = (i + 0.5) * width - SPAN / 2, looks[point]
+def _bars(axes, models: dict[str, list[dict]], columns: Sequence[Column]) -> None:
+    """Draw a bar for every model and column; rows of a model are those of its seeds."""
+    width = SPAN / len(columns)
+    numbered, looks = len(models) * len(columns) <= NUMBERED, _looks(columns)
+    for i, column in enumerate(columns):
+        shift, look = (i + 0.5) * width - SPAN / 2, looks[column]
         found = {
-            place + shift: clean_value(mine) if point == CLEAN else value(at(mine, point))
+            place + shift: clean_value(mine) if column == CLEAN else value(at(mine, column))
             for place, mine in enumerate(models.values())
         }
         present = {x: one for x, one in found.items() if one is not None}
         if present:
-            _series(axes, present, width, as_batched, numbered)
+            _series(axes, present, width, look, numbered)
     axes.set_xticks(range(len(models)), models, rotation=20 if len(models) > 8 else 0)
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
@@ -77,27 +77,25 @@ def _bars(axes, models: dict[str, list[dict]], points: Sequence[tuple]) -> None:
     style.percent_axis(axes.yaxis, "test accuracy (%)")
 
 
-def _looks(points: Sequence[tuple]) -> dict[tuple, dict]:
+def _looks(columns: Sequence[Column]) -> dict[tuple, dict]:
     """Give clean bars no filling, worst cases a gray one, attacks a color and a hatch."""
-    worst = [point for point in points if point[0] == WORST]
-    attacks = style.looks(point for point in points if point != CLEAN and point not in worst)
+    worst = [column for column in columns if column[0] == WORST]
+    attacks = style.looks(column for column in columns if column != CLEAN and column not in worst)
     looks = {CLEAN: {"facecolor": "none", "edgecolor": style.ink(), "linewidth": 0.9}}
-    for i, (point, as_batched) in enumerate(attacks.items()):
+    for i, (column, look) in enumerate(attacks.items()):
         hatch = style.HATCHES[i % len(style.HATCHES)]
         edge = {"edgecolor": style.paper(), "linewidth": 0}
-        looks[point] = {"facecolor": as_batched["color"], "hatch": hatch} | edge
-    for i, point in enumerate(worst):
+        looks[column] = {"facecolor": look["color"], "hatch": hatch} | edge
+    for i, column in enumerate(worst):
         gray = {"facecolor": WORST_GRAY, "edgecolor": style.ink(), "linewidth": 0.9}
-        looks[point] = gray | {"hatch": style.HATCHES[i % len(style.HATCHES)]}
-    return {point: looks[point] for point in points}
+        looks[column] = gray | {"hatch": style.HATCHES[i % len(style.HATCHES)]}
+    return {column: looks[column] for column in columns}
 
 
-def _series(
-    axes, found: dict[float, Value], width: float, as_batched: dict, numbered: bool
-) -> None:
+def _series(axes, found: dict[float, Value], width: float, look: dict, numbered: bool) -> None:
     """Draw the bars of one attack, with intervals and seeds side by side on top of them."""
     places, means = np.array(list(found)), [one.mean for one in found.values()]
-    axes.bar(places, means, width * 0.9, **as_batched)
+    axes.bar(places, means, width * 0.9, **look)
     several = any(len(one.seeds) > 1 for one in found.values())
     reach = np.hstack([one.reach for one in found.values()])
     line = {"fmt": "none", "ecolor": style.ink(), "elinewidth": 1.0, "capsize": width * 8}

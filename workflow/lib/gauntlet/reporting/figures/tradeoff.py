@@ -15,7 +15,7 @@ from gauntlet.reporting.figures.values import (
     strongest,
     value,
 )
-from gauntlet.reporting.tables import threat_label
+from gauntlet.reporting.formatting import threat_label
 
 
 def draw(rows: Sequence[dict]) -> Figure:
@@ -41,13 +41,11 @@ def draw(rows: Sequence[dict]) -> Figure:
     return figure
 
 
-def _mark(
-    axes, defense: str, rows: Sequence[dict], hardest: Sequence[dict], as_batched: dict
-) -> None:
+def _mark(axes, defense: str, rows: Sequence[dict], hardest: Sequence[dict], look: dict) -> None:
     clean, robust = clean_value(rows), value(hardest)
     if robust is None:
         return
-    color, marker = as_batched["color"], as_batched["marker"]
+    color, marker = look["color"], look["marker"]
     bars = {"fmt": "none", "ecolor": color, "elinewidth": 1, "alpha": 0.7}
     axes.errorbar(clean.mean, robust.mean, robust.reach, clean.reach, **bars)
     if len(robust.seeds) > 1:

@@ -71,14 +71,14 @@ def _note(trainings: Sequence[Training], single: bool) -> str:
 def _panel(axes, trainings: Sequence[Training], looks: dict) -> None:
     several = len(trainings) > 1
     for key in MEASURES:
-        as_batched = looks[key] | {"marker": ""}
+        look = looks[key] | {"marker": ""}
         curves = [_curve(training, key) for training in trainings]
         for epochs, values in curves:
             thin = {"linewidth": 0.7, "alpha": 0.45, "linestyle": "-"} if several else {}
-            axes.plot(epochs, values, **as_batched | thin)
+            axes.plot(epochs, values, **look | thin)
         if several and len({len(epochs) for epochs, _ in curves}) == 1:
             mean = np.mean([values for _, values in curves], axis=0)
-            axes.plot(curves[0][0], mean, **as_batched)
+            axes.plot(curves[0][0], mean, **look)
     for training in trainings:
         _mark_selected(axes, training)
     axes.set_xlabel("epoch")
@@ -96,5 +96,5 @@ def _mark_selected(axes, training: Training) -> None:
     values = dict(zip(*_curve(training, "validation_robust"), strict=True))
     if epoch in values:
         axes.axvline(epoch, color=style.ink(), linewidth=0.5, linestyle=":", zorder=0)
-        as_batched = {"marker": "v", "s": 26, "color": style.ink(), "zorder": 4, "linewidth": 0}
-        axes.scatter(epoch, values[epoch] + 0.03, **as_batched)
+        look = {"marker": "v", "s": 26, "color": style.ink(), "zorder": 4, "linewidth": 0}
+        axes.scatter(epoch, values[epoch] + 0.03, **look)

@@ -1,14 +1,13 @@
 """What figures take from rows of the robustness table: accuracies with intervals, main threats."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from gauntlet.core.records import read_json
 from gauntlet.evaluation.attack_ledger import SELF
 from gauntlet.evaluation.metrics import WORST, wilson
-from gauntlet.reporting import tables
+from gauntlet.reporting.headline import Column, column_of, headline
 
 UPPER_BOUND = (
     "Worst case: an image counts only if it withstands every white-box attack that was run with "
@@ -40,9 +39,9 @@ def value(rows: Sequence[dict], name: str = "robust") -> Value | None:
     return Value(fmean(seeds), *wilson(fmean(seeds), int(rows[0]["n"])), seeds)
 
 
-def at(rows: Sequence[dict], point: tuple[str, str, str, str]) -> list[dict]:
-    """Give the rows of an (attack, source, norm, eps)."""
-    return [row for row in rows if tuple(str(row[name]) for name in tables.POINT) == point]
+def at(rows: Sequence[dict], column: Column) -> list[dict]:
+    """Give the rows of one attack at one eps."""
+    return [row for row in rows if column_of(row) == column]
 
 
 def clean_value(rows: Sequence[dict]) -> Value:
@@ -67,9 +66,9 @@ def split(rows: Sequence[dict], *names: str) -> dict:
 def main_threat(rows: Sequence[dict]) -> tuple[str, str] | None:
     """Choose the (norm, eps) that a study is about: most white-box attacks, the first of equals."""
     attacks: dict[tuple[str, str], int] = {}
-    for _, source, norm, eps in tables.headline(rows):
-        if source == SELF and norm != "noise":
-            attacks[norm, eps] = attacks.get((norm, eps), 0) + 1
+    for column in headline(rows):
+        if column.source == SELF and column.norm != "noise":
+            attacks[column.threat] = attacks.get(column.threat, 0) + 1
     return max(attacks, key=attacks.get, default=None)
 
 
@@ -87,7 +86,7 @@ def several_seeds(rows: Sequence[dict]) -> bool:
 
 def read_records(paths: Sequence[str]) -> list[dict]:
     """Read JSON records, in order."""
-    return [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
+    return [read_json(path) for path in paths]
 
 
 def sample_text(rows: Sequence[dict]) -> str:

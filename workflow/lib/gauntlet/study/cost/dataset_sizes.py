@@ -1,31 +1,28 @@
-"""How many images of which shape a data set has, before it is there. Standard library only."""
+"""How many images of which shape a data set has, before it is downloaded. Standard library only."""
 
 import os
-import struct
 import zipfile
 from collections.abc import Mapping
 from functools import cache
 from math import prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from gauntlet.study.models import SHAPES, TEN, known_shape
+from gauntlet.core.plugin_facts import facts
+from gauntlet.study.models import known_shape
 
+Shape = tuple[int, int, int]
 TEST_SHARE = 0.2  # where a source has no test set and the settings name no share
-CANONICAL = {"cifar10": (50000, 10000), "fashion_mnist": (60000, 10000), "mnist": (60000, 10000)}
-TOTALS = {source: sum(parts) for source, parts in CANONICAL.items()} | {"sklearn_digits": 1797}
-PICTURES = (".png", ".jpg", ".jpeg")
-ELSE = ((3, 32, 32), 10000)  # what a data set is taken for that cannot be looked at yet
-HEAD = 1 << 16  # bytes of an array's file in which its shape is looked for
+SUFFIXES = (".png", ".jpg", ".jpeg")
+ELSE_SHAPE, ELSE_IMAGES, ELSE_CLASSES = (3, 32, 32), 10000, 10  # assumed where nothing is known
 
 
-class Population(NamedTuple):
+class DatasetSizes(NamedTuple):
     """Images by part, their shape (C, H, W), and the number of classes."""
 
     train: int
     validation: int
     test: int
-    shape: tuple[int, int, int]
+    shape: Shape
     classes: int
 
     @property
@@ -34,54 +31,58 @@ class Population(NamedTuple):
         return prod(self.shape)
 
 
-def population(dataset: Mapping[str, Any]) -> Population:
+def dataset_sizes(dataset: Mapping[str, Any]) -> DatasetSizes:
     """Count a data set's images by part as its split will divide them."""
-    shape, total, classes = _looked_at(dataset)
+    shape, images, classes = _found(dataset)
     split = dataset["split"]
-    canonical = CANONICAL.get(dataset["source"])
-    if split["test"] is None and canonical:
-        train, test = canonical
+    if isinstance(images, dict) and split["test"] is None:
+        train, test = images["train"], images["test"]
     else:
+        total = sum(images.values()) if isinstance(images, dict) else images
         test = round((split["test"] or TEST_SHARE) * total)
         train = total - test
     validation = round(split["validation"] * train)
     counts = {"train": train - validation, "validation": validation, "test": test}
     limits = {part: split[f"{part}_limit"] for part in counts}
     kept = {part: min(n, limits[part] or n) for part, n in counts.items()}
-    return Population(**kept, shape=shape, classes=classes)
+    return DatasetSizes(**kept, shape=shape, classes=classes)
 
 
-def _looked_at(dataset: Mapping[str, Any]) -> tuple[tuple[int, int, int], int, int]:
-    """Give shape, number of images and of classes."""
-    source = dataset["source"]
-    if source in SHAPES:
-        return SHAPES[source], TOTALS[source], TEN
-    if source == "npz":
-        shape, total = _array_shape(dataset["path"], dataset["images_key"]) or ELSE
-        return shape, total, TEN
-    shape = known_shape(dict(dataset)) or (dataset["channels"], *ELSE[0][1:])
-    total, classes = _pictures(dataset["path"])
-    return shape, total or ELSE[1], classes or TEN
+def _found(dataset: Mapping[str, Any]) -> tuple[Shape, int | dict[str, int], int]:
+    """Give shape, images (all, or by part) and classes: from the source's file, or the data."""
+    known = facts("data", dataset["source"])
+    shape, images = known_shape(dict(dataset)), known.get("IMAGES")
+    classes = known.get("CLASS_COUNT", ELSE_CLASSES)
+    if known.get("LAYOUT") == "npz":
+        shape, images = _array_shape(dataset["path"], dataset["images_key"]) or (shape, images)
+    elif known.get("LAYOUT") == "folder":
+        shape = shape or (dataset["channels"], *ELSE_SHAPE[1:])
+        images, folders = _count_files(dataset["path"])
+        classes = folders or classes
+    return shape or ELSE_SHAPE, images or ELSE_IMAGES, classes
 
 
 @cache
-def _pictures(path: str) -> tuple[int, int]:
-    """Count a folder's pictures and its sub-folders with pictures."""
+def _count_files(path: str) -> tuple[int, int]:
+    """Count the image files below a folder's sub-folders, and the sub-folders that have some."""
     try:
         folders = [entry.path for entry in os.scandir(path) if entry.is_dir()]
-        counts = [sum(n.lower().endswith(PICTURES) for n in os.listdir(f)) for f in folders]
+        counts = [sum(n.lower().endswith(SUFFIXES) for n in os.listdir(f)) for f in folders]
     except OSError:
         return 0, 0
     return sum(counts), sum(count > 0 for count in counts)
 
 
 @cache
-def _array_shape(path: str, key: str) -> tuple[tuple[int, int, int], int] | None:
+def _array_shape(path: str, key: str) -> tuple[Shape, int] | None:
     """Read shape (C, H, W) and number of images from the head of an array in an .npz file."""
+    from numpy.lib import format as npy
+
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
-        with zipfile.ZipFile(Path(path)) as file, file.open(f"{key}.npy") as array:
-            size = _shape_in(array.read(HEAD))
-    except (OSError, KeyError, ValueError, IndexError, struct.error, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as file, file.open(f"{key}.npy") as array:
+            size = read[npy.read_magic(array)](array)[0]
+    except (OSError, LookupError, ValueError, zipfile.BadZipFile):
         return None
     if len(size) == 3:
         return (1, *size[1:]), size[0]
@@ -89,13 +90,3 @@ def _array_shape(path: str, key: str) -> tuple[tuple[int, int, int], int] | None
         return None
     last = size[3] in (1, 3) and size[1] not in (1, 3)
     return ((size[3], size[1], size[2]) if last else size[1:]), size[0]
-
-
-def _shape_in(head: bytes) -> tuple[int, ...]:
-    """Read the shape that a .npy file's head tells."""
-    wide = head[6] > 1  # the version decides how long the length is
-    start = 12 if wide else 10
-    (length,) = struct.unpack("<I" if wide else "<H", head[8:start])
-    text = head[start : start + length].decode("latin1")
-    inside = text.split("'shape':")[1].split("(")[1].split(")")[0]
-    return tuple(int(number) for number in inside.split(",") if number.strip())

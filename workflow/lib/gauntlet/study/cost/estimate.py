@@ -1,7 +1,7 @@
 """What a study will cost, before it runs: `python -m gauntlet.study.cost.estimate --config FILE`.
 
 Seconds come from the rates of the jobs that this machine has run (their provenance under
-`results/`), else from the committed ones. Jobs whose provenance tells the same specification and
+`results/`), else from the committed ones. Jobs whose provenance has the same specification and
 code count as done.
 """
 
@@ -20,6 +20,7 @@ from gauntlet.study.cost.rates import Record, RuntimeModel, learned, read_record
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.cost.schedule import Task, critical_seconds, makespan, upward_ranks
 from gauntlet.study.cost.work import work_of
+from gauntlet.study.job_table import script_of
 from gauntlet.study.plan import Job, Plan
 from gauntlet.study.schema import complete
 from gauntlet.study.specs import device_kind, plugins
@@ -33,7 +34,6 @@ PLANNING = 0.003  # seconds in which Snakemake plans a job
 MODELS = ("train_model", "import_model")  # rules whose jobs keep two files of weights
 KEPT = {"craft_examples": 1, "gather_examples": 1, "rerun_attack": 1}  # rules that keep examples
 FLOAT, ROW, TABLE = 4, 170, 40_000  # bytes: of a number, of a ledger's row, of a table or figure
-STAGES = {"craft_shard": "craft_examples"}
 
 
 class Cost(NamedTuple):
@@ -49,7 +49,7 @@ class Estimate:
     """The costs of all jobs of a plan."""
 
     def __init__(
-        self, config: Mapping[str, Any], teller: RuntimeModel, done: Path | None, launch: float
+        self, config: Mapping[str, Any], runtimes: RuntimeModel, done: Path | None, launch: float
     ):
         self.config, self.sizes, self.launch = dict(config), Sizes(config), launch
         self.plan = Plan(config, config["compute"]["shards"])
@@ -58,21 +58,21 @@ class Estimate:
         for path, job in self.plan.jobs.items():
             ready = done is not None and all(self.costs[need].done for need in job.needs)
             made = ready and self._made(done.parent, path)
-            self.costs[path] = self._cost(job, teller, made)
+            self.costs[path] = self._cost(job, runtimes, made)
 
-    def _cost(self, job: Job, teller: RuntimeModel, done: bool) -> Cost:
-        spec, people = self.plan.spec(job), self.sizes.people(job.names.get("dataset"))
-        work = work_of(job.rule, spec, people)
-        seconds = teller.seconds(work, self.sizes.context(job.rule, spec, job.names))
+    def _cost(self, job: Job, runtimes: RuntimeModel, done: bool) -> Cost:
+        spec, sizes = self.plan.spec(job), self.sizes.dataset(job.names.get("dataset"))
+        work = work_of(job.rule, spec, sizes)
+        seconds = runtimes.seconds(work, self.sizes.context(job.rule, spec, job.names))
         kept: float = TABLE
         if job.rule in MODELS:
             kept += 2 * FLOAT * work.cost.parameters
-        elif people is not None and job.rule == "download_data":
-            kept += work.rows * people.pixels
-        elif people is not None and isinstance(spec.get("points"), list):
-            count, points = getattr(people, spec["part"]), len(spec["points"])
+        elif sizes is not None and job.rule == "download_data":
+            kept += work.rows * sizes.pixels
+        elif sizes is not None and isinstance(spec.get("points"), list):
+            count, points = getattr(sizes, spec["part"]), len(spec["points"])
             images = points * (1 + min(spec.get("loss_draws", 0), 1)) * KEPT.get(job.rule, 0)
-            kept += count * (images * people.pixels * FLOAT + points * ROW)
+            kept += count * (images * sizes.pixels * FLOAT + points * ROW)
         slots = spec.get("threads", 1) if not self.gpu else int("threads" in spec)
         return Cost(seconds, done, slots, kept)
 
@@ -86,7 +86,7 @@ class Estimate:
         spec = self.plan.spec(job)
         if not spec:
             return True
-        script = HOME / "workflow" / "scripts" / f"{STAGES.get(job.rule, job.rule)}.py"
+        script = HOME / "workflow" / "scripts" / f"{script_of(job.rule)}.py"
         code = code_hash(script, tuple(plugins(spec)))
         return record.get("spec") == spec and record.get("code") == code
 
@@ -136,7 +136,7 @@ def _words(estimate: Estimate, tasks: Mapping[str, Task], slots: int) -> list[st
 
 
 def span(seconds: float) -> str:
-    """Write a time as people read it."""
+    """Write a time for a reader."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -186,10 +186,10 @@ def _answer(asked: argparse.Namespace) -> int:
     if asked.write:
         asked.write.write_text(_as_text(own), encoding="utf-8")
         return 0
-    teller = RuntimeModel(own, read_records(asked.rates) if asked.rates else None)
+    runtimes = RuntimeModel(own, read_records(asked.rates) if asked.rates else None)
     done = None if asked.fresh else RESULTS
     launch = LAUNCH["cold" if asked.cold else "warm"]
-    estimate = Estimate(load_config(asked.config), teller, done, launch)
+    estimate = Estimate(load_config(asked.config), runtimes, done, launch)
     print("\n".join(table(estimate, asked.slots)))
     return 0
 

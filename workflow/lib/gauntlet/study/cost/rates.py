@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.study.cost.dataset_sizes import Population
+from gauntlet.core.files import PROVENANCE
+from gauntlet.study.cost.dataset_sizes import DatasetSizes
 from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.matrix import AS_GIVEN
 
@@ -22,7 +23,6 @@ SPEEDS = {"cpu": 1.0, "mps": 5.0, "cuda": 50.0}  # assumed, where a device has n
 SPREAD = 0.7  # assumed: n threads compute n ** 0.7 times as fast as one
 ELSE = 5e-10  # seconds per multiply-add where nothing at all is known
 MODELS = ("train_model", "import_model")  # jobs that attack no defense
-SUFFIX = ".provenance.json"
 
 
 class Record(NamedTuple):
@@ -116,9 +116,9 @@ class RuntimeModel:
         for record in self.own.records:
             context = Context(record.defended, record.network, record.device, record.precision)
             work = Work(record.rule, record.kind, rows=record.effort)
-            told = self.known.exact(work, context, 2)
-            if told is not None:
-                mine, theirs = mine + record.seconds, theirs + told
+            known = self.known.exact(work, context, 2)
+            if known is not None:
+                mine, theirs = mine + record.seconds, theirs + known
         return mine / theirs if theirs else 1.0
 
 
@@ -148,7 +148,7 @@ def summed(records: Iterable[Record]) -> list[Record]:
 
 def learned(results: Path) -> Iterator[Record]:
     """Read what the jobs below a folder of results took from their provenance."""
-    for path in sorted(results.rglob(f"*{SUFFIX}")):
+    for path in sorted(results.rglob(f"*{PROVENANCE}")):
         record = _read(path)
         if "rule" in record and isinstance(record.get("seconds"), int | float):
             yield from _record(results, path, record)
@@ -157,9 +157,9 @@ def learned(results: Path) -> Iterator[Record]:
 def _record(results: Path, path: Path, record: dict[str, Any]) -> Iterator[Record]:
     parts, spec = path.relative_to(results).parts, record.get("spec") or {}
     names = parts[1:] if parts[0] in ("data", "runs") else parts[3:]
-    people = _people(results / "data" / names[0]) if names else None
+    sizes = _dataset(results / "data" / names[0]) if names else None
     try:
-        work = work_of(record["rule"], spec, people)
+        work = work_of(record["rule"], spec, sizes)
     except (KeyError, TypeError, AttributeError, ValueError):
         return  # of an older version
     defended = ""
@@ -192,17 +192,17 @@ def network_of(spec: dict[str, Any]) -> str:
 
 def _defense(folder: Path) -> str:
     """Name the kind of the defense of the run in a folder."""
-    spec = _read(folder / f"train{SUFFIX}").get("spec") or {}
+    spec = _read(folder / f"train{PROVENANCE}").get("spec") or {}
     return (spec.get("defense") or {}).get("kind", AS_GIVEN)
 
 
 @cache
-def _people(folder: Path) -> Population | None:
+def _dataset(folder: Path) -> DatasetSizes | None:
     meta, report = _read(folder / "data.json"), _read(folder / "split_report.json")
     if not meta or not report:
         return None
     counts = report["counts"]
-    return Population(**counts, shape=tuple(meta["shape"]), classes=len(meta["classes"]))
+    return DatasetSizes(**counts, shape=tuple(meta["shape"]), classes=len(meta["classes"]))
 
 
 def _read(path: Path) -> dict[str, Any]:

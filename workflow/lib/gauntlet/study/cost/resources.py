@@ -8,21 +8,21 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gauntlet.study.cost.dataset_sizes import Population, population
+from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.rates import MODELS, Context, RuntimeModel, network_of, precision_of
 from gauntlet.study.cost.work import Work, work_of
-from gauntlet.study.plan import MAKERS, RUN
+from gauntlet.study.job_needs import JobName
+from gauntlet.study.job_table import RUN_NAMES, spec_of
 from gauntlet.study.resolve import init_source, needed_crafted
 from gauntlet.study.specs import Spec
 
 TORCH, PLAIN, CUDA = 700, 500, 4000  # MB of a process that has imported PyTorch, pandas, or CUDA
 GRAIN, LEAST = 500, 1000  # MB that memory is rounded up to, and asked for at least
 MARGIN = 1.5  # of memory
-PATIENCE = 3  # times the foretold seconds
+PATIENCE = 3  # times the predicted seconds
 START, SHORTEST, ROUND = 5, 10, 5  # minutes: for starting, asked for at least, rounded up to
 MB, FLOAT = 2**20, 4
 ROW = 400  # bytes of a ledger's row, read as numbers and words
-POOL = 4  # chunks whose images are attacked together
 STATES = 7  # copies of weights: gradient, two moments, average, best, last, and themselves
 LAYERS = 3  # how many times over a pass holds what its layers give
 BOUNDS = 1000  # MB that linear bounds take, as many at a time as that allows
@@ -35,7 +35,7 @@ SEEDLESS = ("scatteritem", "seed")  # names on which a job's size does not depen
 
 
 class Size(NamedTuple):
-    """What a job is foretold to need: MB of memory, and seconds of its own."""
+    """What a job is predicted to need: MB of memory, and seconds of its own."""
 
     memory: float
     seconds: float
@@ -45,7 +45,7 @@ class Sizes:
     """Sizes of a configuration's jobs; those that differ by seed or shard alone share one."""
 
     def __init__(self, config: Mapping[str, Any]):
-        self.config, self.teller = dict(config), RuntimeModel()
+        self.config, self.runtimes = dict(config), RuntimeModel()
         self._known: dict[tuple, Size] = {}
         self._chains: dict[tuple, float] = {}
 
@@ -76,17 +76,17 @@ class Sizes:
         return self._known[key]
 
     def _sized(self, rule: str, names: dict[str, str]) -> Size:
-        spec = spec_of(self.config, rule, names)
-        people = self.people(names.get("dataset"))
-        work = work_of(rule, spec, people)
+        spec = spec_of(self.config, JobName(rule, names))
+        sizes = self.dataset(names.get("dataset"))
+        work = work_of(rule, spec, sizes)
         context = self.context(rule, spec, names)
         if rule == "rerun_attack":  # most have nothing to do; a bound has to be that of the others
             work = work._replace(rule="craft_examples", kind="adaptive")
-        return Size(self._megabytes(rule, spec, work, people), self.teller.seconds(work, context))
+        return Size(self._megabytes(rule, spec, work, sizes), self.runtimes.seconds(work, context))
 
-    def people(self, dataset: str | None) -> Population | None:
+    def dataset(self, dataset: str | None) -> DatasetSizes | None:
         """Give the sizes of a data set; of none, none."""
-        return None if dataset is None else population(self.config["datasets"][dataset])
+        return None if dataset is None else dataset_sizes(self.config["datasets"][dataset])
 
     def context(self, rule: str, spec: Spec, names: Mapping[str, str]) -> Context:
         """Say what a job's rate depends on."""
@@ -95,17 +95,17 @@ class Sizes:
         if "study" in names:
             kind = ""
         device = spec.get("device", "cpu")
-        told = (network_of(spec), device, precision_of(rule, spec), spec.get("threads", 1))
-        return Context(kind, *told)
+        others = (network_of(spec), device, precision_of(rule, spec), spec.get("threads", 1))
+        return Context(kind, *others)
 
-    def _megabytes(self, rule: str, spec: Spec, work: Work, people: Population | None) -> float:
-        if rule in PLAIN_RULES or people is None:
+    def _megabytes(self, rule: str, spec: Spec, work: Work, sizes: DatasetSizes | None) -> float:
+        if rule in PLAIN_RULES or sizes is None:
             base = PLAIN if rule in PLAIN_RULES else TORCH
-            values = work.pixels or (people.pixels if people else 0)
+            values = work.pixels or (sizes.pixels if sizes else 0)
             each = 2 * values if rule == "download_data" else ROW
             return base + work.rows * each / MB
         on_gpu = spec.get("device") == "cuda"
-        values = _images_held(spec, people) * people.pixels
+        values = _images_held(spec, sizes) * sizes.pixels
         weights = work.cost.parameters * STATES
         passing = 0 if on_gpu else work.cost.values * _together(spec) * LAYERS
         base = (CUDA if on_gpu else TORCH) + (BOUNDS if rule == "certify_robustness" else 0)
@@ -139,28 +139,20 @@ class Sizes:
                 yield chain
 
 
-def spec_of(config: Spec, rule: str, names: Mapping[str, str]) -> Spec:
-    """Give the specification of a job; an empty one for a rule whose jobs are all alike."""
-    if rule not in MAKERS:
-        return {}
-    make, wanted = MAKERS[rule]
-    return make(config, **{name: names[name] for name in wanted})
-
-
 def _run(names: Mapping[str, str]) -> dict[str, str]:
     """Give the names of a run, whatever its seed."""
-    return {name: names[name] for name in RUN} | {"seed": "0"}
+    return {name: names[name] for name in RUN_NAMES} | {"seed": "0"}
 
 
-def _images_held(spec: Spec, people: Population) -> float:
+def _images_held(spec: Spec, sizes: DatasetSizes) -> float:
     """Count the images, clean and attacked, that a job holds at once."""
     if "training" in spec:
-        return 3 * (people.train + people.validation)
+        return 3 * (sizes.train + sizes.validation)
     points = spec.get("points") or spec.get("threats") or spec.get("certificate") or 1
     made = points if isinstance(points, int) else len(points)
     made *= 1 + min(spec.get("loss_draws", 1), 1)
-    count = getattr(people, spec.get("part", "test"))
-    extra = people.train if "checks" in spec else 0
+    count = getattr(sizes, spec.get("part", "test"))
+    extra = sizes.train if "checks" in spec else 0
     return count * (2 + HELD * made) + extra
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+FORWARDS = UPDATES = "2 if clean_share else 1"
+
 
 def adversarial(
     model,

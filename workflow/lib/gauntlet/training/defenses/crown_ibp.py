@@ -6,6 +6,9 @@ from torch.nn.functional import cross_entropy
 
 from gauntlet.certify._training import certified_margins, worst_case_loss
 
+NEEDS_RAMP = True
+FORWARDS = UPDATES = "3 + round(ramp * classes)"
+
 
 def crown_ibp(
     model,

@@ -8,6 +8,8 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from gauntlet.models import evaluating
 
+FORWARDS, UPDATES = "3", "2"
+
 
 def trades(
     model,

@@ -1,0 +1,102 @@
+"""A user's own plug-ins: an attack, a defense, a data source, a check and more, as files."""
+
+from pathlib import Path
+
+ATTACK = '''
+"""One random sign step: nothing but a test."""
+
+from gauntlet.attacks.fgsm import fgsm
+
+NORMS = ("linf",)
+CHECK_SLACK = 1.0
+FORWARDS, BACKWARDS = "tries * 2", "tries"
+
+
+def mine(model, images, labels, *, streams, norm: str, eps: float, tries: int = 2, early_stop=True):
+    """Take one full step."""
+    return fgsm(
+        model, images, labels, streams=streams, norm=norm, eps=eps, step=eps, early_stop=early_stop
+    )
+'''
+DEFENSE = '''
+"""Cross-entropy on softened labels."""
+
+from torch.nn.functional import cross_entropy
+
+SETTINGS = {"smooth": {"minimum": 0, "exclusiveMaximum": 1}}
+
+
+def softened(model, images, labels, *, generator, smooth: float = 0.1):
+    """Give the cross-entropy with label smoothing."""
+    return cross_entropy(model(images), labels, label_smoothing=smooth)
+'''
+DATA = '''
+"""Stripes: a tiny data set."""
+
+import numpy as np
+
+from gauntlet.data._dataset import Dataset
+
+SHAPE, CLASS_COUNT, IMAGES = (1, 8, 8), 2, 200
+
+
+def stripes(mirrors, cache, *, bright: int = 200):
+    """Make images with vertical or horizontal stripes."""
+    noise = np.random.default_rng(0).integers(0, 50, (200, 1, 8, 8), dtype=np.uint8)
+    labels = np.arange(200, dtype=np.int64) % 2
+    noise[labels == 0, :, ::2, :] += np.uint8(bright)
+    noise[labels == 1, :, :, ::2] += np.uint8(bright)
+    return Dataset(images=noise, labels=labels, classes=["rows", "columns"], max_value=255,
+                   files=[{"name": "stripes", "sha256": "0" * 64}])
+'''
+CHECK = '''
+"""The clean accuracy is above chance."""
+
+from gauntlet.audit._finding import PASS, WARN, Finding
+
+
+def above_chance(subject):
+    """Hold the clean accuracy against one half."""
+    return Finding("above_chance", PASS if subject.clean > 0.5 else WARN, {"clean": subject.clean})
+'''
+FILES = {
+    "attacks/mine.py": ATTACK,
+    "defenses/softened.py": DEFENSE,
+    "data/stripes.py": DATA,
+    "audit/above_chance.py": CHECK,
+}
+
+
+def written(folder: Path, files: dict[str, str] = FILES) -> Path:
+    """Write plug-ins below a folder; give the folder."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def study_of(folder: Path | str) -> dict:
+    """Give a configuration that uses each of them."""
+    return {
+        "run": ["own"],
+        "plugins": [str(folder)],
+        "training": {"epochs": 2, "batch": 32, "validation_attack": "pgd3"},
+        "datasets": {"stripes": {"source": "stripes", "bright": 150}},
+        "models": {"mlp": {"arch": "mlp", "hidden": [16]}},
+        "attacks": {
+            "pgd3": {"kind": "pgd", "eps": 0.1, "steps": 3, "loss_draws": 0},
+            "mine": {"kind": "mine", "eps": [0.05, 0.1], "tries": 1, "loss_draws": 0},
+        },
+        "defenses": {"soft": {"kind": "softened", "smooth": 0.2}},
+        "audit": {"images": 20, "steps": 3, "rerun": False},
+        "studies": {
+            "own": {
+                "datasets": ["stripes"],
+                "models": ["mlp"],
+                "defenses": ["soft"],
+                "attacks": ["mine"],
+                "seeds": [0],
+                "audit": ["above_chance", "gradients"],
+            }
+        },
+    }

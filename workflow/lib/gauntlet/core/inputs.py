@@ -1,0 +1,169 @@
+"""The one check that attacks, certificates and audits enter through."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FunctionType, MethodType
+
+import torch
+from torch import Tensor, nn
+
+from gauntlet.core.batched_model import BatchedModel, as_batched
+from gauntlet.core.errors import GauntletError
+
+logger = logging.getLogger(__name__)
+DEPTH = 4  # of callables inside callables in which modules are looked for
+
+
+def checked_images(images: Tensor) -> Tensor:
+    """Give images as attacks take them: float32 [N, C, H, W] in [0, 1], without a gradient.
+
+    Raises GauntletError that names the type, the shape or the range if they are not.
+    """
+    if not isinstance(images, Tensor):
+        raise GauntletError(f"images are a {type(images).__name__}; allowed is a torch.Tensor.")
+    if images.dtype != torch.float32:
+        name = str(images.dtype).removeprefix("torch.")
+        hint = "" if images.is_floating_point() else "; divide 8-bit values by 255"
+        raise GauntletError(f"images are {name}; allowed is float32 in [0, 1]{hint}.")
+    if images.dim() != 4:
+        raise GauntletError(f"images have shape {list(images.shape)}; allowed is [N, C, H, W].")
+    if images.numel():
+        low, high = (float(end) for end in images.detach().aminmax())
+        if not (low >= 0 and high <= 1):  # not-a-number fails too
+            raise GauntletError(
+                f"images range from {low:.6g} to {high:.6g}; allowed are finite values from 0 to 1 "
+                "(divide 8-bit values by 255; put normalization into the model)."
+            )
+    return _own(images)
+
+
+def checked_labels(labels: Tensor, images: Tensor, soft: bool = False) -> Tensor:
+    """Give labels as int64 [N] on the images' device; `soft` also allows probabilities [N, K].
+
+    Raises GauntletError that names the type, the shape or a negative label.
+    """
+    if not isinstance(labels, Tensor):
+        raise GauntletError(f"labels are a {type(labels).__name__}; allowed is a torch.Tensor.")
+    if soft and labels.is_floating_point() and labels.dim() == 2 and len(labels) == len(images):
+        return _own(labels).to(images.device)
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        name = str(labels.dtype).removeprefix("torch.")
+        raise GauntletError(f"labels are {name}; allowed are integers [N], one class per image.")
+    if labels.shape != images.shape[:1]:
+        raise GauntletError(
+            f"labels have shape {list(labels.shape)}; allowed is [{len(images)}], one per image."
+        )
+    labels = _own(labels).to(images.device, torch.int64)
+    if len(labels) and int(labels.min()) < 0:
+        raise GauntletError(f"labels hold {int(labels.min())}; allowed are classes from 0.")
+    return labels
+
+
+def checked_model(model, labels: Tensor) -> BatchedModel:
+    """Give a model in batches that refuses logits of fewer classes than the labels name."""
+    if not callable(model):
+        raise GauntletError(f"the model is a {type(model).__name__}; allowed is a callable.")
+    hard = labels.dim() == 1 and len(labels) > 0
+    return as_batched(model).for_labels_below(int(labels.max()) + 1 if hard else 0)
+
+
+@contextmanager
+def checked(model, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give checked images and labels of a certificate or an audit, under settings of its own.
+
+    The model is asked about one image, so that labels are held against its number of classes.
+    """
+    with own_settings(model, getattr(images, "device", "cpu")):
+        images = checked_images(images)
+        labels = checked_labels(labels, images)
+        batched = checked_model(model, labels)
+        if len(images):
+            batched(images[:1])
+        yield images, labels
+
+
+@contextmanager
+def own_settings(model, device: torch.device | str) -> Iterator[None]:
+    """Set aside the caller's settings of PyTorch, and put the model in eval mode, for a while.
+
+    Set aside are grad mode, inference mode, autocast and the default dtype. Modules in train mode
+    are found in the model itself and in what a function, a method or a partial refers to. Inside a
+    module in eval mode, dropout in train mode stays (a random defense); batch norm does not.
+    """
+    kind, dtype = torch.device(device).type, torch.get_default_dtype()
+    with torch.inference_mode(False), torch.no_grad(), _eval_mode(model):
+        torch.set_default_dtype(torch.float32)
+        try:
+            if torch.is_autocast_enabled(kind):
+                with torch.autocast(kind, enabled=False):
+                    yield
+            else:
+                yield
+        finally:
+            torch.set_default_dtype(dtype)
+
+
+def modules_of(model) -> list[nn.Module]:
+    """Give the modules that a callable model is made of, as far as Python shows them."""
+    found, seen, left = [], set(), [(model, 0)]
+    while left:
+        part, depth = left.pop()
+        if id(part) in seen or depth > DEPTH:
+            continue
+        seen.add(id(part))
+        if isinstance(part, nn.Module):
+            found.append(part)
+        else:
+            left += [(inner, depth + 1) for inner in _parts(part)]
+    return found
+
+
+def _parts(model) -> list:
+    """Give what a callable refers to: its model, its arguments, its closure, its globals."""
+    if isinstance(model, partial):
+        return [model.func, *model.args, *model.keywords.values()]
+    if isinstance(model, MethodType):
+        return [model.__self__]
+    if isinstance(model, FunctionType):
+        cells = [cell.cell_contents for cell in model.__closure__ or () if _filled(cell)]
+        found = [model.__globals__.get(name) for name in model.__code__.co_names]
+        return cells + [part for part in found if isinstance(part, nn.Module | FunctionType)]
+    held = getattr(model, "model", None)
+    return [] if held is None else [held]
+
+
+def _filled(cell) -> bool:
+    try:
+        return callable(cell.cell_contents)
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _eval_mode(model) -> Iterator[None]:
+    modules = modules_of(model)
+    flags = {part: part.training for module in modules for part in module.modules()}
+    roots = [module for module in modules if module.training]
+    if roots:
+        logger.warning("the model is in train mode; it is put in eval mode meanwhile")
+    for module in roots:
+        module.eval()
+    for part in flags:
+        if part.training and isinstance(part, nn.modules.batchnorm._NormBase):
+            part.eval()
+    try:
+        yield
+    finally:
+        for module in roots:
+            module.train()
+        for part, training in flags.items():
+            part.training = training
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """Give a plain tensor without a graph, which gradients may be taken of."""
+    if tensor.is_inference():
+        tensor = tensor.clone()
+    return tensor.detach().as_subclass(Tensor)

@@ -1,0 +1,244 @@
+"""The table of jobs: for each rule the specification, the place and the needs of its jobs.
+
+The rules take their params and input files from this table; the plan for estimates and the figure
+of the rule graph take their edges from it. A test compares it with what Snakemake itself finds.
+Standard library only.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gauntlet.core.files import PROVENANCE
+from gauntlet.study import audit_gate, job_needs, paths, specs, specs_models
+from gauntlet.study.job_needs import JobName, Names
+from gauntlet.study.specs import Run, Spec
+
+
+class Need(NamedTuple):
+    """Jobs that a job waits for: the rules that can make them, and a function that lists them."""
+
+    rules: tuple[str, ...]
+    find: Callable[[Mapping[str, Any], Names], Iterator[JobName]]
+    drawn: bool = True  # whether the figure of the rule graph shows it
+
+
+class JobKind(NamedTuple):
+    """What is known of a rule's jobs.
+
+    `spec` makes the specification from the configuration and from the wildcards that `names`
+    lists. The paths of all results begin with `place`; the provenance is called `record`.
+    `script` is the stage's script, where it has not the rule's name.
+    """
+
+    spec: Callable[..., Spec]
+    names: tuple[str, ...]
+    place: str
+    record: str
+    needs: Mapping[str, Need] = {}
+    script: str = ""
+
+    @property
+    def provenance(self) -> str:
+        """Give the path of the provenance, with wildcards."""
+        return f"{self.place}{self.record}{PROVENANCE}"
+
+
+def script_of(rule: str) -> str:
+    """Name the script of a rule's stage, without its ending."""
+    return JOBS[rule].script or rule
+
+
+def provenance_of(job: JobName) -> str:
+    """Give the path of the provenance that a job writes."""
+    return JOBS[job.rule].provenance.format(**job.names)
+
+
+def spec_of(config: Mapping[str, Any], job: JobName) -> Spec:
+    """Give the specification of a job."""
+    kind = JOBS[job.rule]
+    return kind.spec(config, **{name: job.names[name] for name in kind.names})
+
+
+def rule_edges(drawn: bool = False) -> list[tuple[str, str]]:
+    """List (rule, rule that reads its files): all edges, or only those that the figure shows."""
+    edges = [
+        (source, rule)
+        for rule, kind in JOBS.items()
+        for need in kind.needs.values()
+        for source in need.rules
+        if not drawn or (need.drawn and not {source, rule} & set(SHARDED))
+    ]
+    return list(dict.fromkeys(edges))
+
+
+def graph_spec(config: Spec, study: str) -> Spec:
+    """Say what the figure of the rule graph shows; it is the same for all studies."""
+    shown = {"edges": rule_edges(drawn=True), "figure": "rulegraph", "figures": config["figures"]}
+    return specs.ordered(shown)
+
+
+def _figure(name: str, needs: Mapping[str, Need]) -> JobKind:
+    def spec(config: Spec, study: str) -> Spec:
+        return specs.ordered(specs.figure_spec(config, study) | {"figure": name})
+
+    return JobKind(spec, ("study",), paths.STUDY, f"figures/{name}", needs)
+
+
+# These two rules take the place of craft_examples where attacks are divided into shards.
+SHARDED = ("craft_shard", "gather_examples")
+RUN_NAMES = Run._fields
+ATTACK_NAMES = (*RUN_NAMES, "attack", "part")
+AUDIT_NAMES = ("study", *RUN_NAMES)
+
+MODEL = Need(("train_model", "import_model"), job_needs.model)
+MODELS = MODEL._replace(find=job_needs.models)
+IMAGES = {
+    "source": Need(("download_data",), job_needs.source),
+    "split": Need(("split_data",), job_needs.split),
+}
+ALL_DATA = {"data": Need(("download_data",), job_needs.sources)}
+ALL_SPLITS = {"splits": Need(("split_data",), job_needs.splits)}
+ATTACKED = IMAGES | {
+    "weights": MODEL,
+    "certificates": Need(("certify_robustness",), job_needs.sparing),
+}
+LEDGERS = {
+    "ledgers": Need(("craft_examples",), job_needs.attacks),
+    "transfers": Need(("transfer_examples",), job_needs.transfers),
+    "certificates": Need(("certify_robustness",), job_needs.certificates_of),
+}
+RECORDS = {"records": Need(("evaluate_robustness",), job_needs.evaluations)}
+TABLE = {"robustness": Need(("collect_results",), job_needs.table)}
+SHOWN = {"ledgers": Need(("craft_examples",), job_needs.shown_attacks)}
+EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
+MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
+RESULTS = ("collect_results", "publish_tables", *(f"plot_{name}" for name in paths.FIGURES), "gate")
+
+JOBS: dict[str, JobKind] = {
+    "download_data": JobKind(specs.data_spec, ("dataset",), paths.DATA, "download"),
+    "split_data": JobKind(
+        specs.split_spec, ("dataset",), paths.DATA, "split", {"source": IMAGES["source"]}
+    ),
+    "train_model": JobKind(
+        specs.train_spec,
+        RUN_NAMES,
+        paths.RUN,
+        "train",
+        IMAGES
+        | {
+            "start": Need(("train_model",), job_needs.start),
+            "crafted": Need(("craft_examples",), job_needs.crafted),
+        },
+    ),
+    "download_weights": JobKind(specs_models.weights_spec, ("model",), paths.WEIGHTS, "download"),
+    "import_model": JobKind(
+        specs_models.import_spec,
+        ("dataset", "model", "seed"),
+        paths.GIVEN,
+        "train",
+        IMAGES
+        | {
+            "download": Need(("download_weights",), job_needs.downloaded_weights),
+            "made": MADE,
+        },
+    ),
+    "export_model": JobKind(
+        specs_models.export_spec,
+        ("model",),
+        f"{paths.RUN}export/",
+        "export",
+        {key: need._replace(drawn=False) for key, need in EXPORTED.items()},
+    ),
+    "certify_robustness": JobKind(
+        specs.certify_spec,
+        (*RUN_NAMES, "certificate", "part"),
+        paths.CERTIFICATE,
+        "certify",
+        IMAGES | {"weights": MODEL},
+    ),
+    "check_attacks": JobKind(specs.check_spec, ("attack",), paths.CHECK, "check"),
+    "craft_examples": JobKind(specs.craft_spec, ATTACK_NAMES, paths.ATTACK, "craft", ATTACKED),
+    "craft_shard": JobKind(
+        specs.shard_spec,
+        (*ATTACK_NAMES, "scatteritem"),
+        f"{paths.ATTACK}shards/{{scatteritem}}/",
+        "craft",
+        ATTACKED,
+        script="craft_examples",
+    ),
+    "gather_examples": JobKind(
+        specs.gather_spec,
+        ("attack",),
+        paths.ATTACK,
+        "craft",
+        {"shards": Need(("craft_shard",), job_needs.shards)},
+    ),
+    "transfer_examples": JobKind(
+        specs.transfer_spec,
+        (*RUN_NAMES, "source", "attack"),
+        paths.TRANSFER,
+        "transfer",
+        IMAGES
+        | {
+            "weights": Need(("train_model",), job_needs.model),
+            "draws": Need(("craft_examples",), job_needs.source_attack),
+        },
+    ),
+    "audit_model": JobKind(
+        audit_gate.audit_spec,
+        AUDIT_NAMES,
+        paths.AUDIT,
+        "audit",
+        IMAGES | LEDGERS | {"weights": MODEL},
+    ),
+    "rerun_attack": JobKind(
+        audit_gate.rerun_spec,
+        AUDIT_NAMES,
+        f"{paths.AUDIT}rerun/",
+        "rerun",
+        IMAGES | {"weights": MODEL, "audit": Need(("audit_model",), job_needs.audit)},
+    ),
+    "evaluate_robustness": JobKind(
+        specs.evaluate_spec,
+        AUDIT_NAMES,
+        paths.EVALUATION,
+        "",
+        LEDGERS
+        | {
+            "checks": Need(("check_attacks",), job_needs.checks),
+            "train": MODEL,
+            "audits": Need(("audit_model",), job_needs.audits),
+            "reruns": Need(("rerun_attack",), job_needs.reruns),
+        },
+    ),
+    "collect_results": JobKind(specs.table_spec, ("study",), paths.STUDY, "robustness", RECORDS),
+    "publish_tables": JobKind(
+        specs.table_spec,
+        ("study",),
+        paths.STUDY,
+        "summary",
+        TABLE | RECORDS | {"trainings": MODELS},
+    ),
+    "plot_robustness": _figure("robustness", TABLE),
+    "plot_tradeoff": _figure("tradeoff", TABLE),
+    "plot_curves": _figure("curves", TABLE | RECORDS),
+    "plot_passes": _figure("passes", RECORDS),
+    "plot_transfer": _figure("transfer", TABLE),
+    "plot_bounds": _figure("bounds", TABLE),
+    "plot_radii": _figure("radii", RECORDS),
+    "plot_training": _figure("training", ALL_SPLITS | {"trainings": MODELS}),
+    "plot_examples": _figure("examples", ALL_DATA | SHOWN),
+    "plot_classes": _figure("classes", TABLE | RECORDS | ALL_DATA),
+    "plot_rulegraph": JobKind(graph_spec, ("study",), paths.STUDY, "figures/rulegraph"),
+    "gate": JobKind(audit_gate.gate_spec, ("study",), paths.STUDY, "gate", TABLE),
+    "pass_gate": JobKind(
+        specs.gate_passed_spec,
+        ("study",),
+        paths.STUDY,
+        "gate_passed",
+        {
+            "record": Need(("gate",), job_needs.gate),
+            "others": Need(RESULTS, job_needs.study_results, drawn=False),
+        },
+    ),
+}

@@ -1,0 +1,109 @@
+"""A user's own plug-ins: found in the folders of `plugins`, and checked before any job.
+
+Standard library only: a plug-in's file is read, never run.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.plugin_facts import COMPUTED, REQUIRED, PluginFacts, read_facts
+from gauntlet.core.plugins import LIBRARY, SUBFOLDERS, plugin_files
+from gauntlet.study.families import HANDED
+from gauntlet.study.formula import compiled
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+NORMS = ("linf", "l2", "l1")
+FORMULAS = (*("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"), *("DEFAULT_STEP", "LAYERS"))
+# Arguments that the function of a plug-in must have.
+WANTED = {"attacks": "streams", "training.defenses": "generator"}
+
+
+def plugin_problems(folders: list[str]) -> list[str]:
+    """Find what is wrong with folders of plug-ins and the files in them, one sentence each."""
+    problems, places = [], {family: _built_in(family) for family in SUBFOLDERS}
+    for number, folder in enumerate(folders):
+        missing = _folder(f"plugins[{number}]", Path(folder))
+        problems += [missing] if missing else []
+        for family, subfolder in SUBFOLDERS.items():
+            for name, path in plugin_files(Path(folder) / subfolder).items():
+                before = places[family].setdefault(name, path)
+                if before != path:
+                    problems.append(
+                        f"The plug-in '{name}' stands in {before} and in {path}; allowed is each "
+                        f"name of the family {subfolder} once."
+                    )
+                problems += _file(family, name, path)
+    return problems
+
+
+def _built_in(family: str) -> dict[str, Path]:
+    return plugin_files(LIBRARY.joinpath(*family.split(".")))
+
+
+def _folder(key: str, folder: Path) -> str | None:
+    known = ", ".join(SUBFOLDERS.values())
+    if not folder.is_dir():
+        return (
+            f"{key} is '{folder}', but there is no such folder; allowed is a folder's path, seen "
+            f"from {os.getcwd()}, with some of the sub-folders {known}."
+        )
+    if not any((folder / name).is_dir() for name in SUBFOLDERS.values()):
+        return f"{key} is '{folder}', which has none of the sub-folders {known}."
+    return None
+
+
+def _file(family: str, name: str, path: Path) -> Iterator[str]:
+    if not NAME.fullmatch(name):
+        yield (
+            f"The plug-in {path} has the name '{name}'; allowed is a name of small letters, digits "
+            "and underscores that starts with a letter (at most 64)."
+        )
+        return
+    try:
+        known = read_facts(path)
+        for formula in (known.constants[key] for key in FORMULAS if key in known.constants):
+            compiled(str(formula))
+    except GauntletError as error:
+        yield str(error) if str(path) in str(error) else f"In the plug-in {path}: {error}"
+        return
+    wanted = WANTED.get(family)
+    if wanted and wanted not in known.arguments:
+        yield f"The function of {path} has no keyword-only argument '{wanted}'; it must have one."
+    if family == "attacks":
+        yield from _attack(path, known)
+    yield from _settings(family, path, known)
+
+
+def _attack(path: Path, known: PluginFacts) -> Iterator[str]:
+    """Ask for the norms of an attack with a norm, and for the threat model of one without."""
+    norms = known.get("NORMS")
+    if "norm" in known.arguments:
+        if not isinstance(norms, tuple | list) or not norms or not set(norms) <= set(NORMS):
+            yield f"NORMS in {path} is {norms!r}; allowed are some of {', '.join(NORMS)}."
+        return
+    if not isinstance(known.get("THREAT"), str) or known.get("SIZE") not in known.arguments:
+        yield (
+            f"{path} has an attack without the argument 'norm'; it must have the constants THREAT, "
+            "the name of its threat model, and SIZE, the argument that says how large a change is."
+        )
+
+
+def _settings(family: str, path: Path, known: PluginFacts) -> Iterator[str]:
+    """Check that each argument's default and type can be read from the file."""
+    own: Any = known.get("SETTINGS", {})
+    named = {k: argument for k, argument in known.arguments.items() if k not in HANDED[family]}
+    if not isinstance(own, dict) or not set(own) <= set(named):
+        yield (
+            f"SETTINGS in {path} is {own!r:.80}; allowed is a mapping from arguments of the "
+            f"function ({', '.join(named)}) to JSON schemas."
+        )
+        return
+    for name, argument in named.items():
+        if argument.default is COMPUTED:
+            yield f"The default of '{name}' in {path} is no literal; allowed are plain values."
+        elif argument.default is REQUIRED and not argument.annotation and name not in own:
+            yield f"The argument '{name}' in {path} has no type; give an annotation, or SETTINGS."
