@@ -263,6 +263,13 @@ def test_hooks_and_replaced_passes_are_refused(change):
         ibp(model, torch.rand(1, 2, 3, 4), torch.zeros(1, dtype=torch.int64), eps=0.1)
 
 
+def test_dropout_that_stays_in_training_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(1e-6), nn.Linear(24, 3)).eval()
+    model[1].train()
+    with pytest.raises(Uncertifiable, match="'1: Dropout' in training"):
+        ibp(model, torch.rand(1, 2, 3, 4), torch.zeros(1, dtype=torch.int64), eps=0.1)
+
+
 def test_subclasses_of_known_layers_are_not_taken_for_them():
     class Doubled(nn.ReLU):
         def forward(self, x):
