@@ -9,7 +9,10 @@ from pathlib import Path
 import torch
 
 WATCHED = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGCHLD", "SIGPIPE")
-VOLATILE = {"PYTEST_CURRENT_TEST"}  # pytest's own
+VOLATILE = {
+    "PYTEST_CURRENT_TEST",
+    "TORCHINDUCTOR_CACHE_DIR",
+}  # of pytest, and of the first optimizer
 TORCH = {
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
