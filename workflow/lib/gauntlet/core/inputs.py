@@ -159,7 +159,8 @@ def _eval_mode(model) -> Iterator[None]:
         for module in roots:
             module.train()
         for part, training in flags.items():
-            part.training = training
+            if part.training != training:
+                part.training = training
 
 
 def _own(tensor: Tensor) -> Tensor:
