@@ -3,18 +3,20 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= quickstart
+WORKERS ?= auto
 PROFILE ?= profiles/slurm
 ORPHANS ?= wait
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+PARALLEL = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate cluster cluster-status estimate report env test \
-	fault-test verify cluster-test lint format benchmark benchmark-scale test-peers benchmark-peers \
-	docs clean help
+.PHONY: all study show audit-example gate cluster cluster-status estimate report env test test-quick \
+	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers \
+	benchmark-peers test-wheel docs clean help
 .DEFAULT_GOAL := all
 
 all: study report ## Run the default study, print its table, build its report
@@ -63,12 +65,19 @@ $(VENV)/.ready-dev: $(VENV)/.ready envs/requirements-dev.txt envs/requirements-c
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt
 	@touch $@
 
-test: $(VENV)/.ready-dev ## Run all tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+test: $(VENV)/.ready-dev ## Run all tests (WORKERS=auto: one for every core)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL)
+
+test-quick: $(VENV)/.ready-dev ## Run the tests that neither start Snakemake nor take long
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL) -m "not workflow and not slow"
 
 fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, compare all results (KILLS=30)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=.:workflow/lib:workflow/scripts \
 		$(BIN)/python -m tests.faults.kill_jobs --kills $(or $(KILLS),30) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/.ready-dev ## Try to break certificates of random networks (COUNT=10000 SEED=0)
+	@PYTHONPATH=.:workflow/lib $(BIN)/python -m tests.certify.fuzz \
+		--count $(or $(COUNT),10000) --seed $(or $(SEED),0)
 
 verify: $(VENV)/.ready ## Find results that are not what was written (REMOVE=yes removes them)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.runtime.verify $(if $(REMOVE),--remove)

@@ -15,7 +15,7 @@ from gauntlet.stages import check_attack
 from gauntlet.training import loop
 from tests.helpers import tiny
 
-CASES = [("ddn", "l2", 0.02), ("cw", "l2", 0.03)]
+CASES = [("ddn", "l2", 0.02), pytest.param("cw", "l2", 0.03, marks=pytest.mark.slow)]
 CASES += [("fmn", norm, 0.02) for norm in ("linf", "l2", "l1")]
 CPU = torch.device("cpu")
 FAR = {"linf": 0.125, "l2": 1.0, "l1": 4.0}  # beyond the random network's nearest examples

@@ -113,7 +113,9 @@ def test_corruptions_say_which_one_felled_an_image():
 @pytest.mark.parametrize("change", [{"names": ["rain"]}, {"severity": 6}, {"severity": 0}])
 def test_bad_corruptions_are_named(change):
     with pytest.raises(ValueError, match="allowed are gaussian_noise.*severities 1 to 5"):
-        corruptions(_corner, _images((1, 8, 8)), torch.zeros(6).long(), streams=_streams(), **change)
+        corruptions(
+            _corner, _images((1, 8, 8)), torch.zeros(6).long(), streams=_streams(), **change
+        )
 
 
 def test_no_turn_and_no_shift_is_the_image():

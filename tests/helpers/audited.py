@@ -96,13 +96,14 @@ def planted(name: str, base: str = "pgd") -> Subject:
 def findings(name: str, base: str = "pgd") -> dict[str, Finding]:
     """Audit a model by the name of its defense or its trick, with every check."""
     seen = honest(name) if name in HONEST else planted(name, base)
-    return {finding.check: finding for finding in audit(seen, CHECKS)}
+    return {finding.check: finding for finding in audit(seen, known_checks())}
 
 
 def table() -> str:
     """Write the table of models and checks in Markdown: F fail, W warn, . pass, blank skipped."""
     signs = {"fail": "F", "warn": "W", "pass": ".", "skipped": " "}
-    lines = ["| model | " + " | ".join(CHECKS) + " |", "|---" * (len(CHECKS) + 1) + "|"]
+    names = known_checks()
+    lines = ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for name in (*HONEST, *PLANTED):
         cells = [signs[finding.verdict] for finding in findings(name).values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

@@ -9,17 +9,15 @@ from pathlib import Path
 import torch
 
 WATCHED = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGCHLD", "SIGPIPE")
-VOLATILE = {
-    "PYTEST_CURRENT_TEST",
-    "TORCHINDUCTOR_CACHE_DIR",
-}  # of pytest, and of the first optimizer
+VOLATILE = ("PYTEST_", "TORCHINDUCTOR_", "TRITON_", "KMP_")  # set by pytest, or at an import
 TORCH = {
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
     "determinism": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
 }
-STARTS = ("snakemake", "gauntlet.runtime.cluster.launch")  # commands that start Snakemake
+STARTS = {"snakemake", "gauntlet.runtime.cluster.launch"}  # programs that start Snakemake
+COMMANDS = {"run", "attack"}  # those of `gauntlet` that do
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class State:
     @classmethod
     def now(cls) -> "State":
         numbers = [getattr(signal, name) for name in WATCHED if hasattr(signal, name)]
-        environment = {k: v for k, v in os.environ.items() if k not in VOLATILE}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(VOLATILE)}
         return cls({n: signal.getsignal(n) for n in numbers}, _folder(), environment, _torch())
 
     def changes(self) -> list[str]:
@@ -62,11 +60,12 @@ class State:
                 signal.signal(number, handler)
         if self.folder:
             os.chdir(self.folder)
-        for name in os.environ.keys() - self.environment.keys() - VOLATILE:
+        for name in State.now().environment.keys() - self.environment.keys():
             del os.environ[name]
         os.environ.update(self.environment)
-        for name, (_, set_) in TORCH.items():
-            set_(self.torch[name])
+        for name, (get, put) in TORCH.items():
+            if get() != self.torch[name]:
+                put(self.torch[name])
 
 
 def _folder() -> str:
@@ -92,6 +91,7 @@ class Watch:
 
     def _see(self, event: str, arguments: tuple) -> None:
         if event == "subprocess.Popen":
-            words = [os.fsdecode(word) for word in arguments[1]]
-            if any(word in STARTS or Path(word).name == "snakemake" for word in words[:4]):
-                self.starts.append(" ".join(words[:4]))
+            words = [Path(os.fsdecode(word)).name for word in arguments[1][:4]]
+            ours = "gauntlet" in words and COMMANDS & set(words)
+            if ours or STARTS & set(words):
+                self.starts.append(" ".join(words))

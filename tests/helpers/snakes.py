@@ -45,10 +45,11 @@ STUDY = {
 
 
 def house(folder: Path) -> Path:
-    """Copy the workflow's own files, as a user's checkout has them."""
+    """Copy the workflow's own files as a user's checkout has them, with what is compiled."""
     folder.mkdir(parents=True)
+    halves = shutil.ignore_patterns("*.pyc.*")  # compiled by another worker at this moment
     for name in ("workflow", "config", "envs", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=halves)
     shutil.copy2(ROOT / "Snakefile", folder)
     return folder
 

@@ -51,7 +51,7 @@ EDITS = {
         {"train-standard"},
     ),
     "threat model": (
-        "lib/gauntlet/core/threat_models.py",
+        "lib/gauntlet/core/tolerance.py",
         "SLACK = 1e-6",
         "SLACK = 1e-5",
         TRAININGS | CRAFTS,

@@ -35,15 +35,18 @@ def _close(shared, one):
         assert torch.allclose(shared["last"][name], value, atol=1e-5), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SMOOTH)
 def test_two_processes_train_as_one_does(two, case):
     _close(two[0][case], vars(together.fit(case)))
 
 
+@pytest.mark.slow
 def test_so_do_three(three):
     _close(three[0]["trades"], vars(together.fit("trades")))
 
 
+@pytest.mark.slow
 def test_all_processes_have_the_same_model(two, three):
     for group in (two, three):
         for case in group[0].keys() & together.CASES.keys() - {"no number"}:
@@ -51,6 +54,7 @@ def test_all_processes_have_the_same_model(two, three):
                 same(group[0][case], other[case])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 33])
 def test_batch_norm_has_the_whole_batch_in_each_process(two, three, count):
     """Of three processes one has no image of a batch of two."""
@@ -62,11 +66,13 @@ def test_batch_norm_has_the_whole_batch_in_each_process(two, three, count):
             assert torch.allclose(shared[name], value, rtol=1e-9, atol=1e-10), name
 
 
+@pytest.mark.slow
 def test_each_process_drops_out_units_of_its_own(two, three):
     losses = [found[0]["dropout"]["history"][0]["train_loss"] for found in (two, three)]
     assert len({*losses, vars(together.fit("dropout"))["history"][0]["train_loss"]}) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["normed", "dropout"])
 def test_stopped_again_and_again_it_ends_with_the_same_bytes(two, three, case):
     for group in (two, three) if case in three[0] else (two,):
@@ -74,6 +80,7 @@ def test_stopped_again_and_again_it_ends_with_the_same_bytes(two, three, case):
         same(group[0][f"{case} again"], group[0][case])
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_all(two):
     assert [found["no number"] for found in two] == [1, 1]
 

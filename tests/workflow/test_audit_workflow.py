@@ -7,6 +7,8 @@ import pytest
 
 from tests.helpers.snakes import STUDY, house, merged, planned, snakemake
 
+pytestmark = pytest.mark.workflow
+
 CHECKS = ["gradients", "convergence", "leakage"]
 TINY = {
     "training": {"epochs": 15, "learning_rate": 0.01},

@@ -100,7 +100,8 @@ def test_two_snakemakes_on_one_folder(home):
     changed = merged(SMALL, {"training": {"epochs": 60}})
     (home / "first.yaml").write_text(yaml.safe_dump(changed))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nocolor"]
-    command += ["--configfile", "first.yaml"]
+    best = f"{RUN}/best.pt"
+    command += ["--configfile", "first.yaml", "--", best]
     first = subprocess.Popen(command, cwd=home, stdout=-1, stderr=subprocess.STDOUT, text=True)
     locks, end = home / ".snakemake" / "locks", time.monotonic() + 120
     while not (locks.is_dir() and any(locks.iterdir())) and time.monotonic() < end:
@@ -110,7 +111,7 @@ def test_two_snakemakes_on_one_folder(home):
     assert "cannot be locked" in printed and "Traceback" not in printed
     told = first.communicate(timeout=300)[0]
     assert first.returncode == 0, told[-3000:]
-    assert "Nothing to be done" in snakemake(home, study=changed)
+    assert "Nothing to be done" in snakemake(home, "--", best, study=changed)
 
 
 def test_results_that_cannot_be_written_are_told_before_any_job(tmp_path):

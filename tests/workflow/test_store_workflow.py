@@ -65,9 +65,9 @@ def test_a_retraining_to_the_same_bytes_recomputes_no_attack(home):
 
 def test_a_setting_changed_and_changed_back_computes_nothing(home):
     before = (home / SUMMARY).read_bytes()
-    made, _ = _run(home, EPS)
+    made, _ = _run(home, EPS, "--", SUMMARY)
     assert "craft_examples" in made and (home / SUMMARY).read_bytes() != before
-    made, taken = _run(home)
+    made, taken = _run(home, SMALL, "--", SUMMARY)
     assert made == set() and {"craft_examples", "publish_tables"} <= taken
     assert (home / SUMMARY).read_bytes() == before
 
@@ -77,7 +77,7 @@ def test_without_snakemakes_memory_nothing_is_computed(home):
     shutil.rmtree(home / ".snakemake")
     for path in (home / "results").rglob("*.npy"):
         os.utime(path)  # as a restored backup or another checkout would have it
-    made, taken = _run(home)
+    made, taken = _run(home, SMALL, "--", SUMMARY)
     assert made == set() and "craft_examples" in taken
     assert (home / SUMMARY).read_bytes() == before
 
@@ -86,10 +86,10 @@ def test_code_changed_and_changed_back_computes_nothing(home):
     """As when a branch is switched and switched back."""
     text = (home / TRAINING).read_text()
     _edit(home, "total += loss * len(rows)", "total += 2 * loss * len(rows)")
-    made, _ = _run(home)
+    made, _ = _run(home, SMALL, "--", SUMMARY)
     assert "train_model" in made
     (home / TRAINING).write_text(text)
-    made, taken = _run(home)
+    made, taken = _run(home, SMALL, "--", SUMMARY)
     assert made == set() and "train_model" in taken
 
 
@@ -104,7 +104,7 @@ def test_results_lost_come_back_with_their_bytes_and_provenance(home):
 def test_another_folder_shares_a_teams_store(done, tmp_path, monkeypatch):
     monkeypatch.setenv("GAUNTLET_STORE", str(done / ".gauntlet" / "store"))
     other = house(tmp_path / "other")
-    made, taken = _run(other)
+    made, taken = _run(other, SMALL, "--", SUMMARY)
     assert made == set() and "train_model" in taken
     assert (other / SUMMARY).read_bytes() == (done / SUMMARY).read_bytes()
     assert not (other / ".gauntlet" / "store").exists()

@@ -52,13 +52,19 @@ def weights_file(job):
     return settings.get("selection", SETTINGS["training"]["selection"]) + ".pt"
 
 
+def own_file(path):
+    """Give the path of a user's own file; the prefix of a module is for files that rules make."""
+    return local(path) if IS_MODULE else path
+
+
 def source_files(wildcards):
     """Give the user's own files that a data set is read from, if there are any."""
     require_known(wildcards)
     path = Path(SETTINGS["datasets"][wildcards.dataset].get("path") or os.devnull)
     if path.is_dir():
-        return sorted(str(file) for file in path.rglob("*") if file.is_file())
-    return [str(path)] if path.is_file() else []
+        files = sorted(str(file) for file in path.rglob("*") if file.is_file())
+        return [own_file(file) for file in files]
+    return [own_file(str(path))] if path.is_file() else []
 
 
 def given_weights(wildcards):
@@ -67,9 +73,9 @@ def given_weights(wildcards):
     require_way(wildcards.model, AS_GIVEN)
     model = SETTINGS["models"][wildcards.model]
     path = models.local_weights(model)
-    if path is None and model["weights"] != OWN:
-        path = WEIGHTS.format(model=wildcards.model) + "weights"
-    return [path] if path else []
+    if path is not None:
+        return [path if path.startswith(models.MADE) else own_file(path)]
+    return [WEIGHTS.format(model=wildcards.model) + "weights"] if model["weights"] != OWN else []
 
 
 def gathered(file):

@@ -18,25 +18,24 @@ def require_whole_tables():
             *folder.glob(f"*{provenance.ENDING}"),
             *folder.glob(f"figures/*{provenance.ENDING}"),
         ]
-        for told in provenance.damaged(records).values():
-            raise WorkflowError(told)
+        for problem in provenance.damaged(records).values():
+            raise WorkflowError(problem)
 
 
-if workflow.is_main_process:
+# A workflow that uses this one as a module decides itself what happens around its jobs.
+if is_main_process() and not IS_MODULE:
     require_whole_tables()
-    finish.announce(
-        [STUDY.format(study=study) for study in SETTINGS["run"]],
-        lambda: workflow.dag_settings.targets or (),
-    )
+    folders = [STUDY.format(study=study) for study in SETTINGS["run"]]
+    finish.announce(folders, asked_targets)
     if interrupt.install():
         shell.prefix(interrupt.SHELL_PREFIX)
 
 
 def start():
     """Start the warm worker for jobs on this machine."""
-    if workflow.is_main_process:
+    if is_main_process():
         WORKER.append(worker.start())
-        if workflow.non_local_exec:
+        if sends_jobs():
             node.answer_for_sacct(HOME / "profiles" / "slurm" / "no_accounting")
 
 
@@ -49,11 +48,11 @@ def stop_worker():
 def finish_run():
     """End the warm worker, and show the tables of the studies when all else is said."""
     stop_worker()
-    if workflow.is_main_process:
+    if is_main_process():
         finish.show_at_exit()
 
 
-if workflow.remote_exec:
+if is_job_elsewhere():
     # A job of several tasks is done by a process that hands them on one by one.
-    WORKER.append(node.settle_on_node("--executor" in sys.argv and "--local-groupid" in sys.argv))
+    WORKER.append(node.settle_on_node(shares_its_job()))
     atexit.register(stop_worker)

@@ -6,23 +6,15 @@ Wildcards and `config` are read in the helper files only. None of them imports P
 import gc
 import json
 import os
-import sys
-from pathlib import Path
 
-# Planning makes millions of objects that stay: looking among them for garbage takes a tenth of it.
-gc.set_threshold(200_000, 50, 50)
-# The checkout. `workflow.basedir` would be the caller's folder where this is used as a module.
-HOME = Path(str(workflow.current_basedir)).parents[1]
-sys.path.insert(0, str(HOME / "workflow" / "lib"))
-
-from snakemake.exceptions import WorkflowError
-
-from gauntlet.core.errors import GauntletError
 from gauntlet.study import models, schema, specs
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
 from gauntlet.study.paths import RUN, STUDY, TRANSFER, WEIGHTS
+
+# Planning makes millions of objects that stay: looking among them for garbage takes a tenth of it.
+gc.set_threshold(200_000, 50, 50)
 
 NAME = "[a-z][a-z0-9_]*"
 TRAINED = f"(?!{AS_GIVEN}/){NAME}"
@@ -59,8 +51,7 @@ scattergather:
     craft=SETTINGS["compute"]["shards"],
 
 
-# As the config says, or a profile's or the command line's set-scatter.
-SHARDS = workflow._scatter["craft"]
+SHARDS = shard_count()
 
 
 # Wildcards that name definitions of the configuration, and the definitions that they name.

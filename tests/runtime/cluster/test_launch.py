@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gauntlet.runtime.cluster import folder_lock, job_names, launch
-from gauntlet.runtime.cluster import processes as occupants
+from gauntlet.runtime.cluster import folder_lock, job_names, launch, processes, snakemake_private
 from tests.helpers import schedulers
 
 # Writes down its arguments and what is still in the queue; then does as it is told.
@@ -160,8 +159,8 @@ def test_processes_of_jobs_on_this_machine_are_orphans_too(house):
 
 
 def _lock(house):
-    (house.folder / occupants.LOCKS).mkdir(parents=True)
-    (house.folder / occupants.LOCKS / "0.input.lock").touch()
+    (house.folder / snakemake_private.LOCKS).mkdir(parents=True)
+    (house.folder / snakemake_private.LOCKS / "0.input.lock").touch()
 
 
 def test_locks_are_taken_off_after_the_orphans_are_gone(house):
@@ -208,7 +207,7 @@ def test_a_killed_launcher_takes_snakemake_with_it(house):
     process.kill()
     process.wait()
     end = time.monotonic() + 30
-    while occupants._command(Path(f"/proc/{pid}")):
+    while processes._command(Path(f"/proc/{pid}")):
         assert time.monotonic() < end
         time.sleep(0.02)
     assert house.run("--", "all")[0] == 0

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.runtime.cluster import processes
+from gauntlet.runtime.cluster import processes, snakemake_private
 
 PYTHON = "/env/bin/python3.11"
 COMMANDS = {
@@ -28,8 +28,8 @@ COMMANDS = {
 
 @pytest.mark.parametrize(("command", "kind"), COMMANDS.values(), ids=COMMANDS)
 def test_commands(command, kind):
-    assert processes.is_main(command) == (kind == "main")
-    assert processes.is_job(command) == (kind == "job")
+    assert snakemake_private.is_main(command) == (kind == "main")
+    assert snakemake_private.is_job(command) == (kind == "job")
 
 
 ARGUMENTS = [
@@ -44,7 +44,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize(("arguments", "folder"), ARGUMENTS)
 def test_the_folder_is_the_one_that_snakemake_works_in(arguments, folder):
-    assert processes.directory(arguments, "/here") == folder
+    assert snakemake_private.directory(arguments, "/here") == folder
 
 
 def _process(proc, pid, cwd, *command):
@@ -99,10 +99,10 @@ def test_this_machines_own_processes_are_seen(tmp_path):
 
 
 def _locked(folder, host):
-    for name in (processes.LOCKS, processes.LOGS):
+    for name in (snakemake_private.LOCKS, snakemake_private.LOGS):
         (folder / name).mkdir(parents=True)
-    (folder / processes.LOCKS / "0.input.lock").touch()
-    log = folder / processes.LOGS / "2026-11-26T235012.898441.snakemake.log"
+    (folder / snakemake_private.LOCKS / "0.input.lock").touch()
+    log = folder / snakemake_private.LOGS / "2026-11-26T235012.898441.snakemake.log"
     log.write_text(f"SNAKEMAKE\n=========\n  Date: today\n  Host: {host}\n")
 
 
@@ -115,4 +115,4 @@ def test_a_lock_of_another_machine_is_refused_and_names_the_way_out(tmp_path):
 def test_a_lock_whose_owner_was_killed_here_is_no_obstacle(tmp_path):
     _locked(tmp_path, socket.gethostname())
     processes.require_alone(str(tmp_path), str(tmp_path))
-    assert processes.locked(str(tmp_path))
+    assert snakemake_private.is_locked(str(tmp_path))

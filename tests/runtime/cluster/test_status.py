@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from gauntlet.runtime.cluster import job_names, slurm_queue, snakemake_log, status
+from gauntlet.runtime.cluster import (
+    job_names,
+    slurm_queue,
+    snakemake_log,
+    snakemake_private,
+    status,
+)
 from tests.helpers import schedulers
 from tests.helpers.places import RECORDED
 
@@ -126,8 +132,8 @@ def test_array_tasks_are_told_apart():
 
 
 def _folder(tmp_path, lines):
-    (tmp_path / snakemake_log.LOGS).mkdir(parents=True)
-    path = tmp_path / snakemake_log.LOGS / "2026-11-26T235338.741179.snakemake.log"
+    (tmp_path / snakemake_private.LOGS).mkdir(parents=True)
+    path = tmp_path / snakemake_private.LOGS / "2026-11-26T235338.741179.snakemake.log"
     path.write_text("\n".join(lines))
     for name, seconds in {
         "static/seed0/train": 1800,

@@ -44,8 +44,8 @@ def test_tasks_that_need_several_slots_wait_for_them():
     assert makespan({"a": Task(2), "b": Task(2)}, 2) == 2
 
 
-def test_a_circle_is_refused():
-    with pytest.raises(ValueError, match="circle"):
+def test_a_cycle_is_refused():
+    with pytest.raises(ValueError, match="cycle"):
         ordered({"a": Task(1, ["b"]), "b": Task(1, ["a"])})
 
 
@@ -123,6 +123,7 @@ def _estimate(done, change=None):
         os.chdir(before)
 
 
+@pytest.mark.workflow
 def test_what_is_done_is_left_out_and_an_edit_brings_it_back(done):
     told = _estimate(done)
     assert len(told.costs) > 30 and not told.tasks()
@@ -134,6 +135,7 @@ def test_what_is_done_is_left_out_and_an_edit_brings_it_back(done):
     assert left and all("/attacks/quick/" in path for path in left)
 
 
+@pytest.mark.workflow
 def test_what_was_run_here_tells_its_own_seconds(done):
     records = list(learned(done / "results"))
     told = _estimate(done)
@@ -147,6 +149,7 @@ def test_what_was_run_here_tells_its_own_seconds(done):
         )
 
 
+@pytest.mark.workflow
 def test_disk_is_told_within_reason(done):
     files = [path for path in (done / "results").rglob("*") if path.is_file()]
     real = sum(path.stat().st_size for path in files)
@@ -154,6 +157,7 @@ def test_disk_is_told_within_reason(done):
     assert real / 3 < told < real * 3
 
 
+@pytest.mark.workflow
 def test_it_prints_a_table_and_refuses_what_cannot_be_read(done, monkeypatch, capsys):
     monkeypatch.chdir(done)
     assert main(["--config", "overlay.yaml", "--slots", "4", "--fresh"]) == 0
@@ -165,6 +169,7 @@ def test_it_prints_a_table_and_refuses_what_cannot_be_read(done, monkeypatch, ca
     assert len(read_records(done / "own.json")) > 10
 
 
+@pytest.mark.workflow
 def test_gpu_hours_are_told_where_jobs_take_gpus(done, monkeypatch, capsys):
     monkeypatch.chdir(done)
     (done / "gpu.yaml").write_text(json.dumps({"compute": {"device": "cuda"}}))

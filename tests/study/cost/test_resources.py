@@ -125,6 +125,7 @@ def test_images_in_a_folder_are_counted(tmp_path):
     assert missing.train > 0
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_plan_is_snakemakes_and_every_job_asks_for_memory_and_time(tmp_path, name):
     jobs, asked = _dry_run(tmp_path, ROOT / "config" / name)
@@ -148,6 +149,7 @@ def _dry_run(folder, config):
     return jobs, [line for line in printed.splitlines() if re.match(" +resources: .*mem_mb", line)]
 
 
+@pytest.mark.workflow
 def test_the_plan_of_shards_is_snakemakes(tmp_path):
     (tmp_path / "overlay.yaml").write_text(json.dumps({"compute": {"shards": 3}}))
     jobs, _ = _dry_run(tmp_path, tmp_path / "overlay.yaml")

@@ -17,7 +17,8 @@ from gauntlet.study.cost.attack_passes import attack_passes, draw_passes
 from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.model_flops import cost_of
 from gauntlet.study.cost.work import COUNTERS, ROWS, work_of
-from gauntlet.study.plan import MAKERS
+from gauntlet.study.job_needs import JobName
+from gauntlet.study.job_table import JOBS, spec_of
 from gauntlet.study.schema import complete
 from gauntlet.training import loop
 from tests.helpers.snakes import ROOT
@@ -248,7 +249,6 @@ def test_every_rule_with_a_network_is_counted():
     names = {"dataset": "digits", "model": "article_cnn", "defense": "pgd_at", "seed": "0"}
     names |= {"study": "quickstart", "attack": "pgd40", "part": "test", "source": "baseline"}
     for rule in (*COUNTERS, *ROWS, "check_attacks"):
-        make, wanted = MAKERS[rule]
-        if set(wanted) <= set(names) and rule != "import_model":
-            own = make(filled, **{name: names[name] for name in wanted})
+        if set(JOBS[rule].names) <= set(names) and rule != "import_model":
+            own = spec_of(filled, JobName(rule, names))
             assert work_of(rule, own, sizes).effort > 0, rule

@@ -83,4 +83,4 @@ def _ledger(name: str, norm: str, eps: float, rows: list[dict]) -> AttackLedger:
         np.array([int(row[key]) == 1 for row in rows]) for key in ("success", "success_8bit")
     )
     where = {"attack": name, "source": SELF, "access": WHITE_BOX, "norm": norm, "eps": eps}
-    return AttackLedger(**where, path=name, success=success, fell_8bit=stored, **columns)
+    return AttackLedger(**where, path=name, success=success, success_8bit=stored, **columns)

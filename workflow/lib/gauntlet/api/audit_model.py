@@ -61,6 +61,7 @@ def audit(
     norm: str = "linf",
     checks: Sequence[str] | None = None,
     *,
+    limit: int = 200,
     train: tuple | None = None,
     seed: int = 0,
     batch: int | None = None,
@@ -68,14 +69,15 @@ def audit(
 ) -> AuditReport:
     """Put a model through checks of whether its robust accuracy can be believed.
 
-    `checks` names some of the audit's checks (default: all). `train`, a pair of training images
+    `checks` names some of the audit's checks (default: all). At most `limit` images are audited,
+    drawn by the seed. `train`, a pair of training images
     and labels, lets the audit look for test images among them. `settings` are those of the
-    configuration's `audit`: images, steps, queries, samples. Checks that need what is not there
+    configuration's `audit`: steps, queries, samples. Checks that need what is not there
     (a training's history, finished attacks) are skipped, and say so. Shapes and the rest as in
     `gauntlet.attack`. Raises GauntletError (a ValueError) that names a wrong value and what is
     allowed.
     """
-    own = audit_settings(eps, norm, checks, settings)
+    own = audit_settings(eps, norm, checks, limit, settings)
     with prepared(model, images, labels) as inputs:
         learned = _training_part(train, inputs)
         test = inputs.eval_images

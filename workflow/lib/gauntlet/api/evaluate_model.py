@@ -72,10 +72,14 @@ def _named_attacks(attacks, norm: str, eps) -> dict[str, list[dict]]:
     asked = _defaults(norm) if attacks is None else _listed("attacks", attacks)
     if not asked:
         raise GauntletError("attacks is empty; allowed is one attack or more.")
-    return {
-        name: attack_settings(kind, norm, eps, settings)
-        for name, (kind, settings) in _numbered(asked).items()
-    }
+    named = _numbered(asked)
+    for kind, settings in named.values():
+        for key in (key for key in ("norm", "eps") if key in settings):
+            raise GauntletError(
+                f"{key} is no setting of attack '{kind}' here; an evaluation has one norm, and its "
+                "eps for all attacks."
+            )
+    return {name: attack_settings(kind, norm, eps, own) for name, (kind, own) in named.items()}
 
 
 def _defaults(norm: str) -> list[tuple[str, dict]]:

@@ -1,8 +1,8 @@
 """A user's settings, checked and completed as the workflow does it: same names, same defaults."""
 
 import inspect
+import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import torch
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.locations import schema_path
-from gauntlet.core.plugins import load
+from gauntlet.core.plugins import available, folders, load
 from gauntlet.study import schema
 from gauntlet.study.audit_gate import checks_of
 from gauntlet.study.certificates import certificate_points
-from gauntlet.study.resolve import attack_points, length
+from gauntlet.study.resolve import attack_points, choices, length
 
 # What a configuration needs besides the part that is asked about; it decides nothing.
 FRAME = {
@@ -32,7 +32,6 @@ FRAME = {
     },
 }
 NAME = "asked"
-KEYWORD = inspect.Parameter.KEYWORD_ONLY
 EPS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}  # what the field uses on color images of 32x32
 NOT_HERE = ("kind", "loss_draws", "weights")  # keys that the API gives itself, or has no use for
 
@@ -54,7 +53,7 @@ def certificate_settings(kind: str, norm: str | None, eps, settings: dict[str, A
 
     Raises GauntletError for an unknown kind or setting, or a value that is not allowed.
     """
-    _refuse_kinds("certificates", "certificate", kind)
+    _refuse_kinds("certify", "certificate", kind)
     norm = norm or ("l2" if kind == "smoothing" else "linf")
     threat = {"norm": norm, "eps": EPS.get(norm, 0.1) if eps is None else eps}
     return certificate_points(completed("certificates", "certificate", kind, threat | settings))
@@ -69,29 +68,27 @@ def completed(family: str, word: str, kind: str, settings: dict[str, Any]) -> di
     for key in (key for key in NOT_HERE if key in settings and family != "models"):
         raise GauntletError(f"{key} is no setting of {word} '{kind}' here.")
     entry = {key: _plain(value) for key, value in settings.items()} | {switch: kind}
-    config = FRAME | {family: FRAME.get(family, {}) | {NAME: entry}}
+    config = FRAME | {"plugins": folders(), family: FRAME.get(family, {}) | {NAME: entry}}
     try:
         return schema.complete(config, schema_path())[family][NAME]
     except GauntletError as error:
         prefix = f"{family}.{NAME}"
         text = str(error).replace(f"{prefix}.{switch} is", f"{word} is").replace(f"{prefix}.", "")
-        raise GauntletError(text.replace(prefix, word)) from None
+        raise GauntletError(_without_hidden(text.replace(prefix, word))) from None
+
+
+def _without_hidden(text: str) -> str:
+    """Leave out of a list of allowed keys those that a user of the API does not give."""
+    if "is no known key" not in text:
+        return text
+    return re.sub(rf" ({'|'.join(NOT_HERE)}),", "", text)
 
 
 def _refuse_kinds(family: str, word: str, kind: object) -> None:
-    """Raise GauntletError unless a kind is known; other settings cannot be checked before."""
-    if not isinstance(kind, str):
-        raise GauntletError(f"{word} is {kind!r}; allowed is a name as text.")
-    known = kinds(family)
+    """Raise GauntletError unless there is a plug-in of this kind."""
+    known = sorted(available(family))
     if kind not in known:
-        raise GauntletError(f"{word} is {kind!r}; allowed are {', '.join(known)}.")
-
-
-@cache
-def kinds(family: str) -> tuple[str, ...]:
-    """Name the kinds of a family (attacks, certificates) that the schema knows."""
-    definitions = schema.load_schema(str(schema_path()))["$defs"]
-    return tuple(definitions[family.removesuffix("s")]["properties"]["kind"]["enum"])
+        raise GauntletError(f"{word} is {kind!r}; allowed is one of {choices(kind, known)}.")
 
 
 def _threat(
@@ -102,8 +99,8 @@ def _threat(
         given = {"norm": norm, "eps": eps}
         for key in (key for key in given if given[key] is not None):
             raise GauntletError(
-                f"{key} is {given[key]!r}, but attack '{kind}' has no {key}; its settings are "
-                f"{', '.join(name for name in taken if taken[name].kind is KEYWORD)}."
+                f"{key} is {given[key]!r}, but attack '{kind}' has no norm and no eps; allowed is "
+                "an attack that has both."
             )
         return {}
     norm = norm or _first_norm(kind)
@@ -111,7 +108,9 @@ def _threat(
 
 
 def _first_norm(kind: str) -> str:
-    """Give the norm that an attack has by default: linf where it knows it."""
+    """Give the norm of an attack that was asked for none: linf where it knows that."""
+    if knows_norm(kind, "linf"):
+        return "linf"
     return completed("attacks", "attack", kind, {"eps": 0.1})["norm"]
 
 
@@ -133,20 +132,21 @@ def _plain(value: Any) -> Any:
     return {key: _plain(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
-def audit_settings(eps, norm: str, checks, settings: dict[str, Any]) -> dict[str, Any]:
+def audit_settings(eps, norm: str, checks, limit: int, settings: dict[str, Any]) -> dict[str, Any]:
     """Give an audit's threat model, checks and budget; GauntletError for what is not allowed."""
-    for key in (key for key in ("norm", "eps", "rerun") if key in settings):
-        raise GauntletError(f"{key} is no setting of the audit here.")
-    entry = {key: _plain(value) for key, value in settings.items()}
+    allowed = ("queries", "samples", "steps")
+    for key in (key for key in settings if key not in allowed):
+        raise GauntletError(f"{key} is no known key; allowed are {choices(key, list(allowed))}.")
+    entry = {key: _plain(value) for key, value in settings.items()} | {"images": limit}
     entry |= {"norm": norm, "eps": EPS.get(norm, 0.1) if eps is None else _plain(eps)}
     study = {**FRAME["studies"]["study"], "audit": True if checks is None else list(checks)}
-    config = FRAME | {"audit": entry, "studies": {"study": study}}
+    config = FRAME | {"plugins": folders(), "audit": entry, "studies": {"study": study}}
     try:
         whole = schema.complete(config, schema_path())
     except GauntletError as error:
-        text = str(error).replace("studies.study.audit", "checks").replace("audit.", "")
-        raise GauntletError(text) from None
+        text = str(error).replace("studies.study.audit", "checks").replace("audit.images", "limit")
+        raise GauntletError(text.replace("audit.", "")) from None
     found = whole["audit"]
-    budget = {key: found[key] for key in ("steps", "queries", "samples")}
+    budget = {key: found[key] for key in allowed}
     threat = {"norm": norm, "eps": length(found["eps"]), "images": found["images"]}
     return threat | {"budget": budget, "checks": checks_of(whole, "study")}

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.certify._certificate import Certificate
-from gauntlet.certify._network import Node, evaluate, follow, read_network, require_close
+from gauntlet.certify._network import evaluate, follow, read_network, require_close
 from gauntlet.certify._region import Region, region
 from gauntlet.certify._rounding import cancels
+from gauntlet.certify._symbols import Node
 from gauntlet.core.errors import GauntletError, Uncertifiable
 from gauntlet.core.inputs import checked
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from gauntlet.certify._curves import Curve
 from gauntlet.certify._local import is_local, least_at
-from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Input, MaxPool, Sum
 from gauntlet.certify._region import DUAL, WIDER, Region
 from gauntlet.certify._relaxed import Lines, Windows, lines_of, undecided
+from gauntlet.certify._symbols import Node
 
 Interval = tuple[Tensor, Tensor]
 NONLINEAR = (Activation, Curve, MaxPool)

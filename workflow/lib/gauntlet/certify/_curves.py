@@ -16,7 +16,7 @@ from torch.nn import functional as F
 REACH = 24.0  # beyond it, a function differs from a straight line by less than TAIL
 TAIL = 1e-8
 STEPS = 1 << 15  # of a table, for each piece
-HALVINGS = 16  # of the search for a slope
+HALVINGS = 12  # of the search for a slope
 INSIDE = 1e-9  # how far a table stays away from a knot, where f' may jump
 
 
@@ -39,6 +39,15 @@ class Curve:
                 (slopes,) = torch.autograd.grad(self.forward(points).sum(), points)
             found.append((points.detach(), slopes))
         return found
+
+    @cached_property
+    def tables(self) -> list[tuple[Tensor, Tensor, bool]]:
+        """Give, for each piece, its points, its slopes in rising order, and whether they fall."""
+        tables = []
+        for points, slopes in self.pieces:
+            falls = bool(slopes[-1] < slopes[0])
+            tables.append((points, (-slopes if falls else slopes).cummax(0).values, falls))
+        return tables
 
     @cached_property
     def error(self) -> float:
@@ -90,18 +99,16 @@ class Curve:
         """Give f(z) - slope * z at every z that may be extreme, and those z: [points, N, ...]."""
         low, high = low.double(), high.double()
         with torch.no_grad():
-            tried = [_where(slope, *piece) for piece in self.pieces]
+            tried = [_where(slope, *table) for table in self.tables]
             tried += [torch.full_like(slope, z) for z in (-REACH, *self.knots, REACH)]
         points = [low, high, *(torch.minimum(torch.maximum(z, low), high) for z in tried)]
         stacked = torch.stack(points)
         return self.forward(stacked) - slope * stacked, stacked
 
 
-def _where(slope: Tensor, points: Tensor, slopes: Tensor) -> Tensor:
+def _where(slope: Tensor, points: Tensor, rising: Tensor, falls: bool) -> Tensor:
     """Look up where a monotone f' takes a slope: a point within one step of it."""
-    points, slopes = points.to(slope.device), slopes.to(slope.device)
-    falls = bool(slopes[-1] < slopes[0])
-    rising = (-slopes if falls else slopes).cummax(0).values
+    points, rising = points.to(slope.device), rising.to(slope.device)
     place = torch.searchsorted(rising, (-slope if falls else slope).contiguous())
     return points[place.clamp(max=len(points) - 1)]
 

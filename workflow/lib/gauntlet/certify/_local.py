@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.certify._curves import Curve
-from gauntlet.certify._network import Node
 from gauntlet.certify._ops import Activation, Convolution, Input, MaxPool, Scale, Sum
 from gauntlet.certify._region import Region
 from gauntlet.certify._relaxed import Lines, Windows
+from gauntlet.certify._symbols import Node
 
 
 @dataclass

@@ -1,28 +1,20 @@
 """A trained model as a list of operations, each after those that it needs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from gauntlet.certify._ops import Input
+from gauntlet.certify._reader import read
+from gauntlet.certify._symbols import EXAMPLES, Node
 from gauntlet.core.errors import Uncertifiable
 
 CLOSE = 1e-4  # of the logits' size: how far operations and model may lie apart
-EXAMPLES = 3  # images in the batch that is followed; a part of them must give the same rows
 DIFFERENT = (
     "The model's forward pass is not what its layers compute, so that nothing can be certified; "
     "attacks still run."
 )
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operation: whose results it takes, and its result's shape without the batch."""
-
-    op: object
-    parents: tuple[int, ...]
-    shape: tuple[int, ...]
 
 
 def read_network(model: nn.Module, images: Tensor) -> list[Node]:
@@ -42,8 +34,6 @@ def follow(model: nn.Module, image: Tensor) -> list[Node]:
 
     `image` is [1, C, H, W]. Raises Uncertifiable for a layer that linear bounds do not know.
     """
-    from gauntlet.certify._reader import read  # the reader writes the Node of this file
-
     draw = torch.Generator().manual_seed(0)
     others = torch.rand(EXAMPLES - 1, *image.shape[1:], generator=draw, dtype=torch.float64)
     modes = [(module, module.training) for module in model.modules()]
@@ -52,9 +42,9 @@ def follow(model: nn.Module, image: Tensor) -> list[Node]:
     try:
         with torch.inference_mode(False), torch.no_grad():
             examples = torch.cat([image.clone(), others.to(image)])
-            nodes, traced = read(model, examples)
+            nodes, run = read(model, examples)
             fewer = examples[: EXAMPLES - 1]
-            require_close(_answer(traced, fewer), evaluate(nodes, fewer))
+            require_close(_answer(run, fewer), evaluate(nodes, fewer))
     finally:
         for module, mode in modes:
             module.training = mode
@@ -85,8 +75,8 @@ def require_close(wanted: object, given: Tensor) -> None:
         raise Uncertifiable(DIFFERENT)
 
 
-def _answer(traced: nn.Module, images: Tensor) -> object:
+def _answer(run: Callable[[Tensor], object], images: Tensor) -> object:
     try:
-        return traced(images)
+        return run(images.clone())
     except Exception:  # whatever the model's own code raises for a batch of another size
         return None

@@ -5,6 +5,7 @@ method that an image reaches is translated by the one entry that knows it, with 
 checked; what the translation gives for the examples must be what the model itself computed there.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,15 +14,15 @@ from torch.nn.utils import parametrize
 
 from gauntlet.certify import _binding, _layers, _tables
 from gauntlet.certify._binding import name_of, version, versions
-from gauntlet.certify._network import EXAMPLES, Node
 from gauntlet.certify._ops import Input
-from gauntlet.certify._symbols import Known, Value, refuse
+from gauntlet.certify._symbols import EXAMPLES, Known, Node, Value, refuse
 from gauntlet.core.errors import Uncertifiable
 
 NEAR = 1e-4  # of a result's size: how far a translation and the model's own layer may lie apart
 CASTS = ("float",)  # methods that are not run: all is read in one precision
 SEEN = ("shape", "dtype", "device", "ndim")  # attributes of a tensor that no pixel changes
-MEASURES = ("size", "dim", "stride", "is_floating_point")  # methods that no pixel changes
+MEASURES = ("size", "dim", "stride", "is_floating_point", "new_zeros", "new_ones", "new_full")
+ALIKE = (torch.zeros_like, torch.ones_like)  # functions, as the methods above, of a tensor's shape
 CANNOT = "The model's forward pass cannot be followed for a certificate: {}; attacks still run."
 
 
@@ -36,7 +37,7 @@ class _Call(nn.Module):
         return self.model(images)
 
 
-def read(model: nn.Module, examples: Tensor) -> tuple[list[Node], nn.Module]:
+def read(model: nn.Module, examples: Tensor) -> tuple[list[Node], Callable[[Tensor], object]]:
     """Give the operations of a model in eval mode, and its traced forward pass.
 
     `examples` is [EXAMPLES, C, H, W]. Raises Uncertifiable, in one sentence, for all that is not
@@ -52,7 +53,7 @@ def read(model: nn.Module, examples: Tensor) -> tuple[list[Node], nn.Module]:
         raise Uncertifiable(CANNOT.format("it draws random numbers"))
     if any(count != version(held) for held, count in before):
         raise Uncertifiable(CANNOT.format("it changes its own parameters or buffers"))
-    return _needed(reader.nodes, reader.output.place), traced
+    return _needed(reader.nodes, reader.output.place), _Runner(traced, examples.dtype).run
 
 
 def _traced(model: nn.Module) -> fx.GraphModule:
@@ -61,7 +62,7 @@ def _traced(model: nn.Module) -> fx.GraphModule:
     try:
         return fx.GraphModule(call, fx.Tracer().trace(call))
     except Exception as error:  # tracing runs the model's own code
-        reason = "it decides by an image's values, or computes outside of PyTorch"
+        reason = "it decides by values or sizes of an image, or computes outside of PyTorch"
         raise Uncertifiable(CANNOT.format(reason)) from error
 
 
@@ -80,13 +81,29 @@ def _needed(nodes: list[Node], last: int) -> list[Node]:
     ]
 
 
-class _Reader(fx.Interpreter):
+class _Runner(fx.Interpreter):
+    """Runs a traced graph in the precision of its input, whatever casts to float stand in it."""
+
+    def __init__(self, traced: fx.GraphModule, dtype: torch.dtype):
+        super().__init__(traced)
+        self.dtype = dtype
+        self.extra_traceback = False  # no text of the tracer in messages
+
+    def fetch_attr(self, target: str):
+        held = super().fetch_attr(target)
+        narrow = isinstance(held, Tensor) and held.dtype == torch.float32 != self.dtype
+        return held.to(self.dtype) if narrow and self.dtype == torch.float64 else held
+
+    def call_method(self, target: str, args: tuple, kwargs: dict):
+        return args[0] if target in CASTS else super().call_method(target, args, kwargs)
+
+
+class _Reader(_Runner):
     """Runs the traced graph on the examples, and notes the operations of each of its nodes."""
 
     def __init__(self, traced: fx.GraphModule, examples: Tensor):
-        super().__init__(traced)
-        self.extra_traceback = False  # no text of the tracer in messages
-        self.batch, self.dtype = EXAMPLES, examples.dtype
+        super().__init__(traced, examples.dtype)
+        self.batch = EXAMPLES
         self.nodes: list[Node] = []
         self.samples: list[Tensor] = []  # results of the operations for the examples
         self.found: dict[fx.Node, Any] = {}  # Value, or tuple of Values, where images have a say
@@ -115,10 +132,7 @@ class _Reader(fx.Interpreter):
         for given in node.all_input_nodes:
             if self.versions[given] != versions(self.env[given]):
                 refuse(f"{name_of(node)} of values that were overwritten in place")
-        if node.op == "call_method" and node.target in CASTS:
-            result = self.env[node.args[0]]  # in double precision, it stays there
-        else:
-            result = super().run_node(node)
+        result = super().run_node(node)
         self._note(node, result)
         self.versions[node] = versions(result)
         return result
@@ -160,6 +174,8 @@ class _Reader(fx.Interpreter):
             handler = _tables.METHODS.get(node.target)
         elif node.target is getattr:
             return None if args[1] in SEEN else refuse(f"attribute {args[1]} of a tensor")
+        elif node.target in ALIKE:
+            return None
         else:
             handler = _tables.FUNCTIONS.get(node.target)
         if isinstance(args[0] if args else None, (tuple, torch.Size)) and name == "getitem":

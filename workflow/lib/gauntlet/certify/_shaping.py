@@ -51,8 +51,8 @@ def expand(program: Program, input: Value, *size) -> Value:
     return expanded(program, input, tuple(onto[1:]))
 
 
-def permute(program: Program, input: Value, *dims) -> Value:
-    dims = dims[0] if dims and isinstance(dims[0], (tuple, list)) else dims
+def permute(program: Program, input: Value, *order, dims=None) -> Value:
+    dims = _listed(order, dims)
     if not dims or dims[0] % (len(input.shape) + 1):
         refuse("permute of the batch")
     return linear(program, input, lambda values: values.permute(*dims))
@@ -63,10 +63,17 @@ def transpose(program: Program, input: Value, dim0, dim1) -> Value:
     return linear(program, input, lambda values: values.transpose(dim0, dim1))
 
 
-def flip(program: Program, input: Value, *dims) -> Value:
-    dims = dims[0] if dims and isinstance(dims[0], (tuple, list)) else dims
+def flip(program: Program, input: Value, *axes, dims=None) -> Value:
+    dims = _listed(axes, dims)
     require_inner(input, *dims)
     return linear(program, input, lambda values: values.flip(*dims))
+
+
+def _listed(given: tuple, named: tuple | list | None) -> tuple:
+    """Give dimensions that stand one by one, in one list, or under their name."""
+    if named is not None:
+        return tuple(named)
+    return tuple(given[0]) if given and isinstance(given[0], (tuple, list)) else given
 
 
 def item(program: Program, input: Value, index) -> Value:

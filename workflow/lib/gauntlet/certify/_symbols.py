@@ -9,6 +9,17 @@ from torch import Tensor
 
 from gauntlet.core.errors import Uncertifiable
 
+EXAMPLES = 3  # images in the batch that is followed; fewer of them must give the same rows
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation: whose results it takes, and its result's shape without the batch."""
+
+    op: object
+    parents: tuple[int, ...]
+    shape: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Value:

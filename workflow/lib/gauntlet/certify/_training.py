@@ -9,8 +9,9 @@ from torch.nn.functional import cross_entropy
 
 from gauntlet.certify._bounds import bound
 from gauntlet.certify._margins import interval_margins, linear_margins
-from gauntlet.certify._network import Node, follow
+from gauntlet.certify._network import follow
 from gauntlet.certify._region import region
+from gauntlet.certify._symbols import Node
 
 
 def certified_margins(model: nn.Module, images: Tensor, labels: Tensor, eps: float, share: float):

@@ -24,15 +24,14 @@ def ibp(
     radius: bool = True,
     ceiling: float | None = None,
     batch: int = 64,
-    generator: torch.Generator | None = None,
 ) -> Certificate:
     """Bound every layer by an interval per value, and the margins by the last one.
 
     Source: Gowal et al. 2018, "On the Effectiveness of Interval Bound Propagation for Training
     Verifiably Robust Models". Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64;
     `eps` and `ceiling` in the images' unit. Cheap, and weak on networks that were not trained for
-    it. For l2 and l1 the first layer is bounded by the dual norm. Raises GauntletError for a
-    layer that it does not know, or settings out of range.
+    it. For l2 and l1 the first layer is bounded by the dual norm. Raises Uncertifiable for a
+    layer that it does not know, GauntletError for settings out of range.
     """
 
     def margins(nodes, exact, area: Region, truth: Tensor) -> Tensor:

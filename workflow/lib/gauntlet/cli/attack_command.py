@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gauntlet.cli import data_sources, levels, model_files
-from gauntlet.cli.configuration import read_configuration
+from gauntlet.cli.configuration import check_text, read_configuration
 from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.run_command import Cores, checked_cores, run_configuration
 from gauntlet.cli.yaml_files import write_generated
@@ -68,6 +68,7 @@ def attack(
     source = data_sources.source(data)
     name = study_name(model)
     text = levels.study_yaml(name, source, entry, level, norm, _length(eps), images)
+    check_text(text)
     path = write_generated(Path(f"gauntlet-{name}.yaml"), text)
     typer.echo(
         f"{path} holds the study; what it says can be changed and run by: gauntlet run {path}"

@@ -36,7 +36,7 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
     """
     from gauntlet.study.models import missing_weights
     from gauntlet.study.plugin_schema import with_plugins
-    from gauntlet.study.schema import complete, load_schema
+    from gauntlet.study.schema import load_schema
 
     files = [found_config(config)] if config or Path(USUAL).is_file() else []
     raw = read_yaml(workflow_home() / "config" / "config.yaml")
@@ -46,13 +46,27 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
         use_plugins(raw)
         own = read_overrides(settings, raw, with_plugins(load_schema(str(schema_path()))))
         raw = merged(raw, own)
+    whole = _completed(raw)
+    if problems := missing_weights(whole):
+        raise UsageMistake("\n".join(problems))
+    return Configuration([*files, write_settings(own)] if settings else files, whole)
+
+
+def check_text(text: str) -> None:
+    """Check a configuration that is about to be written; raises UsageMistake, a sentence a line."""
+    import yaml
+
+    base = read_yaml(workflow_home() / "config" / "config.yaml")
+    _completed(merged(base, yaml.safe_load(text)))
+
+
+def _completed(raw: dict[str, Any]) -> dict[str, Any]:
+    from gauntlet.study.schema import complete
+
     try:
-        whole = complete(raw, schema_path())
-        if problems := missing_weights(whole):
-            raise GauntletError("\n".join(problems))
+        return complete(raw, schema_path())
     except GauntletError as error:
         raise UsageMistake(str(error)) from None
-    return Configuration([*files, write_settings(own)] if settings else files, whole)
 
 
 def use_plugins(raw: dict[str, Any]) -> None:

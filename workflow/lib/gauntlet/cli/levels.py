@@ -89,6 +89,6 @@ def chosen_attacks(level: Level, norm: str, eps: float | str, gradients: bool) -
 
 def _split(source: Source, images: int | None) -> dict[str, Any]:
     """Test on what the source keeps for it, else on most of the images: nothing is trained."""
-    split: dict[str, Any] = {} if source.own_test_part else {"test": 0.8, "validation": 0.5}
+    split: dict[str, Any] = {} if source.own_test_part else {"test": 0.8, "validation": 0.1}
     limits = {"train_limit": CHOICES, "validation_limit": CHOICES, "test_limit": images}
     return split | {key: limit for key, limit in limits.items() if limit is not None}

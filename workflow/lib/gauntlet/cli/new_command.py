@@ -10,13 +10,12 @@ from typing import Annotated
 
 import typer
 
+from gauntlet.cli.configuration import check_text
 from gauntlet.cli.data_sources import FETCHED, Source, source
 from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.list_command import Kind, plugin_entries
 from gauntlet.cli.model_files import model_entry
 from gauntlet.cli.templates import NewStudy, config_text, readme_text
-from gauntlet.core.errors import GauntletError
-from gauntlet.core.locations import schema_path, workflow_home
 
 TRAINED = ("article_cnn", "mlp", "preact_resnet18")
 USUAL_ATTACKS = "fgsm,pgd,gauntlet"
@@ -113,18 +112,8 @@ def _kinds(text: str) -> list[str]:
 
 def _write(folder: Path, study: NewStudy) -> None:
     """Make the folder whole or not at all; what is written is checked first."""
-    import yaml
-
-    from gauntlet.cli.configuration import read_yaml
-    from gauntlet.cli.overrides import merged
-    from gauntlet.study.schema import complete
-
     text = config_text(study)
-    base = read_yaml(workflow_home() / "config" / "config.yaml")
-    try:
-        complete(merged(base, yaml.safe_load(text)), schema_path())
-    except GauntletError as error:
-        raise UsageMistake(str(error)) from None
+    check_text(text)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+PROVENANCE = ".provenance.json"  # how the names of files end that say how a result was made
+
 
 def owner() -> str:
     """Give a name for this process that is unique among all that can write to a shared folder."""

@@ -13,10 +13,10 @@ from importlib import metadata
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import sha256
+from gauntlet.core.files import PROVENANCE, sha256
 from gauntlet.core.locations import version
 
-ENDING = ".provenance.json"
+ENDING = PROVENANCE
 # Packages that can decide a result: part of the key of the store. A test reads the requirements.
 VERSIONS = (
     *("snakemake", "torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "pillow"),

@@ -32,19 +32,19 @@ LONGEST = 60  # characters of a folder in which a socket's path is short enough
 
 
 def fit_shared(files: dict, spec: dict, keep: Path | None) -> Outcome:
-    """Train as `fitting.fit_files` does, in `training.devices` processes, each on its own device.
+    """Train as `train.fit_files` does, in `training.devices` processes, each on its own device.
 
     A signal that asks to stop is passed on. Raises what the processes raise: GauntletError,
     NonFiniteLoss, Saved; RuntimeError for anything else that ends one of them.
     """
     count = spec["training"]["devices"]
     _require_devices(spec["device"], count)
-    with _folder() as folder, Stop() as stop, socket.socket(socket.AF_UNIX) as door:
+    with _folder() as folder, Stop() as stop, socket.socket(socket.AF_UNIX) as listener:
         plan = {"files": files, "spec": spec, "keep": keep and str(Path(keep).resolve())}
         (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
-        door.bind(str(folder / SOCKET))
-        door.listen(count)
-        with Reports(door, count) as reports, _torchrun(folder, count, spec["threads"]) as agent:
+        listener.bind(str(folder / SOCKET))
+        listener.listen(count)
+        with Reports(listener) as reports, _torchrun(folder, count, spec["threads"]) as agent:
             report = _watch(reports, agent, stop, folder)
         return _result(report, folder)
 
@@ -70,7 +70,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _torchrun(folder: Path, count: int, threads: int) -> Iterator[subprocess.Popen]:
-    """Start the processes, with what they print in a file; their lines end them.
+    """Start the processes, with what they print in a file; they end when their connections close.
 
     Signals that ask to stop are blocked in them, since a scheduler can send one to all processes
     of a job: it is the job that passes them on, once.
@@ -78,12 +78,8 @@ def _torchrun(folder: Path, count: int, threads: int) -> Iterator[subprocess.Pop
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1"]
     command += [f"--nproc-per-node={count}", "--max-restarts=0", "--local-addr=127.0.0.1"]
     command += ["--rdzv-backend=c10d", "--rdzv-id=gauntlet", "--rdzv-conf=store_type=file"]
-    command += [
-        f"--rdzv-endpoint={folder / 'rendezvous'}",
-        "-m",
-        "gauntlet.stages.train_worker",
-        str(folder),
-    ]
+    command += [f"--rdzv-endpoint={folder / 'rendezvous'}"]
+    command += ["-m", "gauntlet.stages.train_worker", str(folder)]
     with open(folder / "printed", "wb") as printed, _blocked(STOP_SIGNALS):
         agent = subprocess.Popen(
             command,

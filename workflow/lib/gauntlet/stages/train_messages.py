@@ -1,86 +1,76 @@
-"""What the processes of one shared training tell the job. Standard library only."""
+"""What the processes of one shared training report to the job. Standard library only."""
 
 import json
 import logging
-import selectors
 import socket
 from contextlib import suppress
+from multiprocessing.connection import Connection, wait
 
 KILLED = {"failed": "it was killed (out of memory?)", "ours": False, "trace": ""}
 
 
 class Reports:
-    """The lines to all processes; `end` is the report of how the training ended, once there is one.
+    """The connections to all processes; `end` is the report of how the training ended, or None.
 
-    The first failure is an end, and so is a line that breaks before; lines break when this closes.
+    The first failure is an end, and so is a connection that breaks before. The connections close
+    when this closes, and the processes end with them.
     """
 
-    def __init__(self, door: socket.socket, count: int):
-        self.door, self.count, self.end = door, count, None
-        self._signal = b""
-        self._lines: dict[socket.socket, dict] = {}
-        self._ready = selectors.DefaultSelector()
-        door.setblocking(False)
-        self._ready.register(door, selectors.EVENT_READ)
+    def __init__(self, listener: socket.socket):
+        self.listener, self.end = listener, None
+        self._signal = 0
+        self._ranks: dict[Connection, int | None] = {}  # of each connected process, once known
 
     def __enter__(self) -> "Reports":
         return self
 
     def __exit__(self, *_) -> None:
-        self._ready.close()
-        for line in self._lines:
-            line.close()
+        for connection in self._ranks:
+            connection.close()
 
     def listen(self, seconds: float) -> None:
         """Take in what comes within some seconds; all of what is there already."""
-        while ready := self._ready.select(seconds):
+        while ready := wait([self.listener, *self._ranks], seconds):
             seconds = 0
-            for key, _ in ready:
-                if key.fileobj is self.door:
-                    self._admit()
+            for one in ready:
+                if one is self.listener:
+                    self._accept()
                 else:
-                    self._hear(key.fileobj)
+                    self._receive(one)
 
     def pass_on(self, number: int) -> None:
-        """Tell the processes once that a signal asks to stop."""
+        """Send the processes, once, the signal that asks to stop."""
         if not self._signal:
-            self._signal = bytes([number])
-            for line in self._lines:
-                self._send(line)
+            self._signal = number
+            for connection in self._ranks:
+                self._send_signal(connection)
 
-    def _admit(self) -> None:
-        line, _ = self.door.accept()
-        self._lines[line] = {"rank": None, "rest": b""}
-        self._ready.register(line, selectors.EVENT_READ)
+    def _accept(self) -> None:
+        accepted, _ = self.listener.accept()
+        connection = Connection(accepted.detach())
+        self._ranks[connection] = None
         if self._signal:
-            self._send(line)
+            self._send_signal(connection)
 
-    def _send(self, line: socket.socket) -> None:
-        with suppress(OSError):  # it has ended
-            line.send(self._signal)
+    def _send_signal(self, connection: Connection) -> None:
+        with suppress(OSError):  # the process has ended
+            connection.send_bytes(bytes([self._signal]))
 
-    def _hear(self, line: socket.socket) -> None:
-        known = self._lines[line]
+    def _receive(self, connection: Connection) -> None:
         try:
-            heard = line.recv(1 << 16)
-        except OSError:
-            heard = b""
-        if not heard:
-            self._ready.unregister(line)
-            self._finish(KILLED, known)
-        *texts, known["rest"] = (known["rest"] + heard).split(b"\n")
-        for text in texts:
-            self._take(json.loads(text), known)
-
-    def _take(self, report: dict, known: dict) -> None:
+            report = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            self._finish(KILLED, self._ranks.pop(connection))
+            connection.close()
+            return
         if "log" in report:
-            name, level, text = report["log"]
-            logging.getLogger(name).log(level, "%s", text)
+            logged = report["log"]
+            logging.getLogger(logged["name"]).log(logged["level"], "%s", logged["text"])
         elif "rank" in report:
-            known["rank"] = report["rank"]
+            self._ranks[connection] = report["rank"]
         else:
-            self._finish(report, known)
+            self._finish(report, self._ranks[connection])
 
-    def _finish(self, report: dict, known: dict) -> None:
+    def _finish(self, report: dict, rank: int | None) -> None:
         if self.end is None:
-            self.end = report | {"rank": known["rank"]}
+            self.end = report | {"rank": rank}

@@ -1,15 +1,16 @@
 """One process of a shared training: `python -m gauntlet.stages.train_worker FOLDER`.
 
-torchrun starts it; the job that started torchrun hears from it, and it from the job, on a line.
+torchrun starts it. It reports to the job that started torchrun, and takes signals from it, over a
+socket.
 """
 
 import json
 import logging
 import os
-import socket
 import sys
 import threading
 import traceback
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import torch
@@ -22,49 +23,46 @@ from gauntlet.stages.train import fit_files
 from gauntlet.training.data_parallel import DataParallel
 from gauntlet.training.loop import NonFiniteLoss, Outcome
 
-SOCKET, PLAN, OUTCOME, STORE = "line", "plan.json", "outcome.pt", "store"  # in the folder
+SOCKET, PLAN, OUTCOME, STORE = "socket", "plan.json", "outcome.pt", "store"  # in the folder
 
 
-class Line:
-    """The connection to the job: reports go out; a byte that comes in is a signal to stop.
+class Job:
+    """The connection to the job: reports go out; what comes in is a signal to stop.
 
     When it breaks, the job is gone, and this process ends at once.
     """
 
     def __init__(self, address: str):
-        self.signal = 0
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(address)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._signal = 0
+        self._connection = Client(address, "AF_UNIX")
+        threading.Thread(target=self._receive, daemon=True).start()
 
-    def tell(self, **report) -> None:
+    def report(self, **report) -> None:
         """Report one thing to the job."""
-        self._socket.sendall(json.dumps(report).encode() + b"\n")
+        self._connection.send_bytes(json.dumps(report).encode())
 
-    def told(self) -> int:
+    def signal(self) -> int:
         """Give the signal that the job was asked to stop with, or 0."""
-        return self.signal
+        return self._signal
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         while True:
             try:
-                heard = self._socket.recv(1)
-            except OSError:
-                heard = b""
-            if not heard:
+                self._signal = self._connection.recv_bytes()[0]
+            except (EOFError, OSError):
                 os._exit(1)
-            self.signal = heard[0]
 
 
 class _Relay(logging.Handler):
     """Let the job write what is logged here."""
 
-    def __init__(self, line: Line):
+    def __init__(self, job: Job):
         super().__init__(logging.INFO)
-        self.line = line
+        self.job = job
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.line.tell(log=[record.name, record.levelno, record.getMessage()])
+        text = record.getMessage()
+        self.job.report(log={"name": record.name, "level": record.levelno, "text": text})
 
 
 def main(folder: Path) -> int:
@@ -73,28 +71,28 @@ def main(folder: Path) -> int:
     The first process writes the outcome and reports how it came about; any reports its failure.
     """
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    line = Line(str(folder / SOCKET))
-    line.tell(rank=rank)
-    _log_to(line if rank == 0 else None)
+    job = Job(str(folder / SOCKET))
+    job.report(rank=rank)
+    _log_to(job if rank == 0 else None)
     try:
-        _train(folder, rank, size, line)
+        _train(folder, rank, size, job)
         return 0
     except Exception as error:
         name = "" if isinstance(error, GauntletError) else f"{type(error).__name__}: "
-        line.tell(failed=f"{name}{error}", ours=not name, trace=traceback.format_exc())
+        job.report(failed=f"{name}{error}", ours=not name, trace=traceback.format_exc())
         return 1
 
 
-def _train(folder: Path, rank: int, size: int, line: Line) -> None:
+def _train(folder: Path, rank: int, size: int, job: Job) -> None:
     plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     device = _prepare(plan["spec"])
     store = distributed.FileStore(str(folder / STORE), size)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
-    outcome, report = _fit(plan, device, DataParallel(rank, size, line.told))
+    outcome, report = _fit(plan, device, DataParallel(rank, size, job.signal))
     if rank == 0:
         torch.save(vars(outcome), folder / OUTCOME)
-        line.tell(**report)
+        job.report(**report)
     distributed.barrier()
     distributed.destroy_process_group()
 
@@ -116,9 +114,9 @@ def _prepare(spec: dict) -> torch.device:
     return prepare(spec)
 
 
-def _log_to(line: Line | None) -> None:
+def _log_to(job: Job | None) -> None:
     logger = logging.getLogger("gauntlet")
-    logger.handlers[:] = [logging.NullHandler() if line is None else _Relay(line)]
+    logger.handlers[:] = [logging.NullHandler() if job is None else _Relay(job)]
     logger.setLevel(logging.INFO)
     logger.propagate = False
 

@@ -8,6 +8,7 @@ Standard library only.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gauntlet.core.files import PROVENANCE
 from gauntlet.study import audit_gate, job_needs, paths, specs, specs_models
 from gauntlet.study.job_needs import JobName, Names
 from gauntlet.study.specs import Run, Spec
@@ -39,7 +40,7 @@ class JobKind(NamedTuple):
     @property
     def provenance(self) -> str:
         """Give the path of the provenance, with wildcards."""
-        return f"{self.place}{self.record}{paths.RECORD}"
+        return f"{self.place}{self.record}{PROVENANCE}"
 
 
 def script_of(rule: str) -> str:
@@ -210,9 +211,7 @@ JOBS: dict[str, JobKind] = {
             "reruns": Need(("rerun_attack",), job_needs.reruns),
         },
     ),
-    "collect_results": JobKind(
-        specs.table_spec, ("study",), paths.STUDY, "robustness", RECORDS
-    ),
+    "collect_results": JobKind(specs.table_spec, ("study",), paths.STUDY, "robustness", RECORDS),
     "publish_tables": JobKind(
         specs.table_spec,
         ("study",),

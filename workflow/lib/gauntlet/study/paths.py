@@ -11,7 +11,6 @@ TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
 CERTIFICATE = f"{RUN}certificates/{{certificate}}/{{part}}/"
 CHECK = "results/checks/{attack}/"
 STUDY = "results/studies/{study}/"
-RECORD = ".provenance.json"  # how the names of provenance files end
 AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = (

@@ -8,12 +8,8 @@ from typing import Any, NamedTuple
 
 from gauntlet.study import job_needs
 from gauntlet.study.job_needs import JobName
-from gauntlet.study.job_table import JOBS, RUN_NAMES, provenance_of, spec_of
+from gauntlet.study.job_table import JOBS, provenance_of, spec_of
 from gauntlet.study.specs import Spec
-
-RUN = RUN_NAMES
-# Each rule's specification, and the wildcards that it takes.
-MAKERS = {rule: (kind.spec, kind.names) for rule, kind in JOBS.items()}
 
 
 class Job(NamedTuple):

@@ -22,7 +22,7 @@ from gauntlet.training import augment
 from gauntlet.training.catastrophic_overfitting import find_collapse
 from gauntlet.training.checkpoints import Checkpoints
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
-from gauntlet.training.learner import Learner
+from gauntlet.training.step import Learner
 
 logger = logging.getLogger(__name__)
 

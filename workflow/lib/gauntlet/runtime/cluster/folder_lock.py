@@ -13,6 +13,7 @@ import uuid
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import write_whole
 
 FILE = ".gauntlet/launcher.json"  # below the working directory
 PULSE = 10.0  # seconds between two beats
@@ -51,10 +52,8 @@ class Claim:
         if not at_once and time.monotonic() - self._last < PULSE:
             return
         self._count, self._last = self._count + 1, time.monotonic()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}.{self._record['token']}")
-        partial.write_text(json.dumps({**self._record, "beat": self._count}), encoding="utf-8")
-        os.replace(partial, self.path)
+        text = json.dumps({**self._record, "beat": self._count})
+        write_whole(self.path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
     def _alive(self, record: dict) -> bool:
         if record["host"] == socket.gethostname():

@@ -18,8 +18,14 @@ import time
 from collections.abc import Sequence
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.runtime.cluster import job_names, slurm_queue, snakemake_records, status
-from gauntlet.runtime.cluster import processes as occupants
+from gauntlet.runtime.cluster import (
+    job_names,
+    processes,
+    slurm_queue,
+    snakemake_private,
+    snakemake_records,
+    status,
+)
 from gauntlet.runtime.cluster.folder_lock import Claim
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
@@ -32,7 +38,7 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 def main(arguments: list[str]) -> int:
     """Do what the module says; gives Snakemake's exit code, or 1 with a sentence."""
     options = _options(arguments)
-    folder = occupants.directory(options.snakemake)
+    folder = snakemake_private.directory(options.snakemake)
     try:
         if not slurm_queue.installed():
             raise GauntletError(
@@ -41,7 +47,7 @@ def main(arguments: list[str]) -> int:
             )
         os.makedirs(folder, exist_ok=True)
         with Claim(folder) as claim:
-            occupants.require_alone(folder)
+            processes.require_alone(folder)
             settle_orphans(folder, options.orphans, options.every, claim)
             take_over(folder, options.snakemake)
             return run(folder, options.snakemake, options.every, claim)
@@ -57,7 +63,7 @@ def settle_orphans(folder: str, how: str, every: float, claim: Claim) -> None:
     prefix, told, calm = job_names.prefix(folder), 0.0, False
     while True:
         queued = slurm_queue.jobs(prefix)
-        local = occupants.job_processes(folder, prefix)
+        local = processes.job_processes(folder, prefix)
         if not queued and not local:
             if calm:
                 return
@@ -74,7 +80,7 @@ def settle_orphans(folder: str, how: str, every: float, claim: Claim) -> None:
         time.sleep(slurm_queue.PAUSE)
 
 
-def end(queued: Sequence[slurm_queue.Queued], local: Sequence[occupants.Process]) -> None:
+def end(queued: Sequence[slurm_queue.Queued], local: Sequence[processes.Process]) -> None:
     """Cancel jobs in the queue, and ask processes of jobs on this machine to end."""
     slurm_queue.cancel(job.number for job in queued)
     for process in local:
@@ -90,7 +96,7 @@ def take_over(folder: str, arguments: Sequence[str]) -> None:
             f"{adopted.whole} files that finished while no Snakemake watched are proven whole and "
             f"kept, {adopted.doubtful} are made again."
         )
-    if occupants.locked(folder):
+    if snakemake_private.is_locked(folder):
         command = [*SNAKEMAKE, *_before_targets(arguments), "--unlock"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:

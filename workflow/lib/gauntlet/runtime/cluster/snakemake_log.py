@@ -1,30 +1,16 @@
 """What Snakemake's own log of a run says about its jobs."""
 
 import re
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LOGS = ".snakemake/log"
+from gauntlet.core.files import PROVENANCE
+from gauntlet.runtime.cluster import snakemake_private
+from gauntlet.runtime.cluster.snakemake_private import JOB_COUNTS, LINES, group_name
+
 STARTED, DONE, FAILED, AGAIN = "started", "done", "failed", "again"
-# Snakemake names a group job by the name of one of its members, in this space of names.
-NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://snakemake.readthedocs.io")
-PATTERNS = {
-    "block": re.compile(r"( {4})?(?:local)?(?:rule|checkpoint) (\w+):$"),
-    "group": re.compile(r"\[.*\] Group job (\S+) \(jobs in lexicogr\. order\):$"),
-    "error": re.compile(r"(?: {4})?Error in rule (\w+):$"),
-    "field": re.compile(r" {4,8}(jobid|output|wildcards|resources): (.*)$"),
-    "finished": re.compile(r"Finished jobid: (\d+) "),
-    "restart": re.compile(r"Trying to restart job (\S+?)\.$"),
-    "submitted": re.compile(r"Job (\S+) has been submitted with SLURM jobid (\w+)"),
-    "generic": re.compile(r"Submitted (?:group )?job (\S+) with external jobid '(.+)'\."),
-    "array": re.compile(
-        r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\d+)\. "
-        r"The individual task IDs are (\d+)-"
-    ),
-}
 
 
 @dataclass
@@ -35,7 +21,7 @@ class Job:
     state: str = STARTED
     gpus: int = 0
     provenance: str = ""
-    name: str = ""  # its wildcards, as Snakemake writes them when it names a group job
+    wildcards: list[str] = field(default_factory=list)  # each one as `name=value`
 
 
 @dataclass
@@ -51,7 +37,7 @@ class Run:
 def runs(folder: str | Path) -> list[Run]:
     """Read the logs of a folder's runs, oldest first; dry runs and the like are none."""
     found = []
-    for path in sorted(Path(folder, LOGS).glob("*.snakemake.log")):
+    for path in snakemake_private.logs(folder):
         try:
             run = read(path.read_text(encoding="utf-8", errors="replace").splitlines())
         except OSError:
@@ -78,15 +64,15 @@ class _Replay:
         self._groups: list[list[Job]] = []  # who travels in each group job
         self._names: dict[str, list[Job]] = {}  # the same by name, as far as it was asked for
         self._named = 0  # how many groups have names
-        self._act = {kind: getattr(self, f"_on_{kind}") for kind in PATTERNS}
+        self._act = {kind: getattr(self, f"_on_{kind}") for kind in LINES}
 
     def take(self, line: str) -> None:
-        if line == "Job stats:":
+        if line == JOB_COUNTS:
             self._table = not self.run.planned
         elif self._table:
             self._plan(line)
         else:
-            for kind, pattern in PATTERNS.items():
+            for kind, pattern in LINES.items():
                 if found := pattern.match(line):
                     self._act[kind](*found.groups())
                     return
@@ -116,10 +102,9 @@ class _Replay:
             return
         elif name == "output":
             files = value.split(", ")
-            self._now.provenance = next((f for f in files if f.endswith(".provenance.json")), "")
+            self._now.provenance = next((f for f in files if f.endswith(PROVENANCE)), "")
         elif name == "wildcards":
-            parts = sorted(part.replace("=", ":", 1) for part in value.split(", "))
-            self._now.name = ",".join(parts)
+            self._now.wildcards = value.split(", ")
         elif found := re.search(r"\bgpu=(\d+)", value):
             self._now.gpus = int(found.group(1))
 
@@ -155,10 +140,6 @@ class _Replay:
             return [self.run.jobs[number]]
         if number not in self._names:
             for group in self._groups[max(self._named - 1, 0) :]:  # the latest may have grown
-                self._names |= {_group_name(job): group for job in group}
+                self._names |= {group_name(job.rule, job.wildcards): group for job in group}
             self._named = len(self._groups)
         return self._names.get(number, [])
-
-
-def _group_name(job: Job) -> str:
-    return str(uuid.uuid5(NAMES, f"{job.rule}:{job.name}"))

@@ -1,12 +1,10 @@
 """How many images of which shape a data set has, before it is downloaded. Standard library only."""
 
 import os
-import struct
 import zipfile
 from collections.abc import Mapping
 from functools import cache
 from math import prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from gauntlet.core.plugin_facts import facts
@@ -16,7 +14,6 @@ Shape = tuple[int, int, int]
 TEST_SHARE = 0.2  # where a source has no test set and the settings name no share
 SUFFIXES = (".png", ".jpg", ".jpeg")
 ELSE_SHAPE, ELSE_IMAGES, ELSE_CLASSES = (3, 32, 32), 10000, 10  # assumed where nothing is known
-HEAD = 1 << 16  # bytes of an array's file in which its shape stands
 
 
 class DatasetSizes(NamedTuple):
@@ -79,10 +76,13 @@ def _count_files(path: str) -> tuple[int, int]:
 @cache
 def _array_shape(path: str, key: str) -> tuple[Shape, int] | None:
     """Read shape (C, H, W) and number of images from the head of an array in an .npz file."""
+    from numpy.lib import format as npy
+
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
-        with zipfile.ZipFile(Path(path)) as file, file.open(f"{key}.npy") as array:
-            size = _shape_in(array.read(HEAD))
-    except (OSError, KeyError, ValueError, IndexError, struct.error, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as file, file.open(f"{key}.npy") as array:
+            size = read[npy.read_magic(array)](array)[0]
+    except (OSError, LookupError, ValueError, zipfile.BadZipFile):
         return None
     if len(size) == 3:
         return (1, *size[1:]), size[0]
@@ -90,13 +90,3 @@ def _array_shape(path: str, key: str) -> tuple[Shape, int] | None:
         return None
     last = size[3] in (1, 3) and size[1] not in (1, 3)
     return ((size[3], size[1], size[2]) if last else size[1:]), size[0]
-
-
-def _shape_in(head: bytes) -> tuple[int, ...]:
-    """Read the shape from the head of a .npy file."""
-    wide = head[6] > 1  # the version decides how many bytes the length has
-    start = 12 if wide else 10
-    (length,) = struct.unpack("<I" if wide else "<H", head[8:start])
-    text = head[start : start + length].decode("latin1")
-    inside = text.split("'shape':")[1].split("(")[1].split(")")[0]
-    return tuple(int(number) for number in inside.split(",") if number.strip())

@@ -20,6 +20,7 @@ from gauntlet.study.cost.rates import Record, RuntimeModel, learned, read_record
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.cost.schedule import Task, critical_seconds, makespan, upward_ranks
 from gauntlet.study.cost.work import work_of
+from gauntlet.study.job_table import script_of
 from gauntlet.study.plan import Job, Plan
 from gauntlet.study.schema import complete
 from gauntlet.study.specs import device_kind, plugins
@@ -33,7 +34,6 @@ PLANNING = 0.003  # seconds in which Snakemake plans a job
 MODELS = ("train_model", "import_model")  # rules whose jobs keep two files of weights
 KEPT = {"craft_examples": 1, "gather_examples": 1, "rerun_attack": 1}  # rules that keep examples
 FLOAT, ROW, TABLE = 4, 170, 40_000  # bytes: of a number, of a ledger's row, of a table or figure
-STAGES = {"craft_shard": "craft_examples"}
 
 
 class Cost(NamedTuple):
@@ -61,7 +61,7 @@ class Estimate:
             self.costs[path] = self._cost(job, runtimes, made)
 
     def _cost(self, job: Job, runtimes: RuntimeModel, done: bool) -> Cost:
-        spec, sizes = self.plan.spec(job), self.sizes.sizes(job.names.get("dataset"))
+        spec, sizes = self.plan.spec(job), self.sizes.dataset(job.names.get("dataset"))
         work = work_of(job.rule, spec, sizes)
         seconds = runtimes.seconds(work, self.sizes.context(job.rule, spec, job.names))
         kept: float = TABLE
@@ -86,7 +86,7 @@ class Estimate:
         spec = self.plan.spec(job)
         if not spec:
             return True
-        script = HOME / "workflow" / "scripts" / f"{STAGES.get(job.rule, job.rule)}.py"
+        script = HOME / "workflow" / "scripts" / f"{script_of(job.rule)}.py"
         code = code_hash(script, tuple(plugins(spec)))
         return record.get("spec") == spec and record.get("code") == code
 

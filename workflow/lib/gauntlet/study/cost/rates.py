@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import PROVENANCE
 from gauntlet.study.cost.dataset_sizes import DatasetSizes
 from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.matrix import AS_GIVEN
@@ -22,7 +23,6 @@ SPEEDS = {"cpu": 1.0, "mps": 5.0, "cuda": 50.0}  # assumed, where a device has n
 SPREAD = 0.7  # assumed: n threads compute n ** 0.7 times as fast as one
 ELSE = 5e-10  # seconds per multiply-add where nothing at all is known
 MODELS = ("train_model", "import_model")  # jobs that attack no defense
-SUFFIX = ".provenance.json"
 
 
 class Record(NamedTuple):
@@ -148,7 +148,7 @@ def summed(records: Iterable[Record]) -> list[Record]:
 
 def learned(results: Path) -> Iterator[Record]:
     """Read what the jobs below a folder of results took from their provenance."""
-    for path in sorted(results.rglob(f"*{SUFFIX}")):
+    for path in sorted(results.rglob(f"*{PROVENANCE}")):
         record = _read(path)
         if "rule" in record and isinstance(record.get("seconds"), int | float):
             yield from _record(results, path, record)
@@ -192,7 +192,7 @@ def network_of(spec: dict[str, Any]) -> str:
 
 def _defense(folder: Path) -> str:
     """Name the kind of the defense of the run in a folder."""
-    spec = _read(folder / f"train{SUFFIX}").get("spec") or {}
+    spec = _read(folder / f"train{PROVENANCE}").get("spec") or {}
     return (spec.get("defense") or {}).get("kind", AS_GIVEN)
 
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.rates import MODELS, Context, RuntimeModel, network_of, precision_of
 from gauntlet.study.cost.work import Work, work_of
-from gauntlet.study.plan import MAKERS, RUN
+from gauntlet.study.job_needs import JobName
+from gauntlet.study.job_table import RUN_NAMES, spec_of
 from gauntlet.study.resolve import init_source, needed_crafted
 from gauntlet.study.specs import Spec
 
@@ -22,7 +23,6 @@ PATIENCE = 3  # times the predicted seconds
 START, SHORTEST, ROUND = 5, 10, 5  # minutes: for starting, asked for at least, rounded up to
 MB, FLOAT = 2**20, 4
 ROW = 400  # bytes of a ledger's row, read as numbers and words
-POOL = 4  # chunks whose images are attacked together
 STATES = 7  # copies of weights: gradient, two moments, average, best, last, and themselves
 LAYERS = 3  # how many times over a pass holds what its layers give
 BOUNDS = 1000  # MB that linear bounds take, as many at a time as that allows
@@ -76,7 +76,7 @@ class Sizes:
         return self._known[key]
 
     def _sized(self, rule: str, names: dict[str, str]) -> Size:
-        spec = spec_of(self.config, rule, names)
+        spec = spec_of(self.config, JobName(rule, names))
         sizes = self.dataset(names.get("dataset"))
         work = work_of(rule, spec, sizes)
         context = self.context(rule, spec, names)
@@ -139,17 +139,9 @@ class Sizes:
                 yield chain
 
 
-def spec_of(config: Spec, rule: str, names: Mapping[str, str]) -> Spec:
-    """Give the specification of a job; an empty one for a rule whose jobs are all alike."""
-    if rule not in MAKERS:
-        return {}
-    make, wanted = MAKERS[rule]
-    return make(config, **{name: names[name] for name in wanted})
-
-
 def _run(names: Mapping[str, str]) -> dict[str, str]:
     """Give the names of a run, whatever its seed."""
-    return {name: names[name] for name in RUN} | {"seed": "0"}
+    return {name: names[name] for name in RUN_NAMES} | {"seed": "0"}
 
 
 def _images_held(spec: Spec, sizes: DatasetSizes) -> float:
