@@ -50,6 +50,8 @@ def test_a_truncated_table_or_figure_is_reported_before_any_job(name, home):
     _cut(home / name)
     printed = snakemake(home, study=SMALL, check=False)
     assert f"{name} is not what" in printed and "Building DAG" not in printed
+    for look in ("-n", "--unlock"):
+        assert f"{name} is not what" in snakemake(home, look, study=SMALL)
     (home / name).unlink()
     snakemake(home, study=SMALL)
     assert (home / name).read_bytes() == kept
