@@ -11,7 +11,7 @@ from gauntlet.core.image_rng import Streams
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.rng import generator
 from gauntlet.core.threat_models import NORMS, distance
-from gauntlet.stages.craft import is_minimal, lens_for, takes_eps, without
+from gauntlet.stages.craft import batched_for, is_minimal, takes_eps, without
 
 SHAPE, FEATURES, CLASSES, COUNT = (1, 8, 8), 64, 10, 40
 DOUBLINGS = 6  # of the Hadamard matrix, whose rows are all equally far apart in every norm
@@ -58,7 +58,7 @@ def _case(settings: dict, oracle: Oracle, batch: int, precision: str) -> dict:
     slack, norm = _slack(settings["kind"]), settings["norm"]
     reach = float(oracle.exact.median())
     radius = reach * (1 + slack)
-    batched = lens_for(oracle.model, settings, batch, precision)
+    batched = batched_for(oracle.model, settings, batch, precision)
     streams = Streams.of_images(0, range(len(oracle.labels)), "conformance")
     attack = bind(_scaled(settings, radius))
     found = attack(batched, oracle.images, oracle.labels, streams=streams).images

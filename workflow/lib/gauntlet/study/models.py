@@ -3,13 +3,13 @@
 Standard library only; a configuration is one that `schema.complete` has filled.
 """
 
-import hashlib
 import math
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import sha256
 from gauntlet.core.layer_shapes import after_all, in_words
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import available
@@ -61,7 +61,7 @@ def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     settings = {key: value for key, value in model.items() if key not in aside}
     if "factory" in model:
         path = factory_file(model["factory"])
-        settings["source"] = _digest(path) if path else None
+        settings["source"] = sha256(path) if path else None
     return settings
 
 
@@ -69,11 +69,6 @@ def factory_file(factory: str) -> str | None:
     """Find the file of a `package.module:function` below the working directory."""
     base = factory.partition(":")[0].replace(".", "/")
     return next((p for p in (f"{base}.py", f"{base}/__init__.py") if os.path.isfile(p)), None)
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def known_shape(dataset: dict[str, Any]) -> tuple[int, int, int] | None:
