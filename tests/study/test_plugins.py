@@ -109,6 +109,14 @@ def test_own_plug_ins_are_loaded_beside_the_package(own):
         plugins.load("attacks", "yours")
 
 
+def test_a_plug_in_that_cannot_be_loaded_is_one_sentence(tmp_path):
+    text = "import nothing_of_this_name\n" + ATTACK
+    plugins.use([str(written(tmp_path, {"attacks/mine.py": text}))])
+    with pytest.raises(GauntletError, match=r"mine.py cannot be loaded \(ModuleNotFoundError: No"):
+        plugins.load("attacks", "mine")
+    assert "gauntlet.attacks.mine" not in sys.modules
+
+
 CRAFT = ("gauntlet.attacks.mine", "gauntlet.models.mlp")
 OTHER = ("gauntlet.attacks.pgd", "gauntlet.models.mlp")
 EDITS = {  # file, text, replacement, whether the own attack's jobs are stale
