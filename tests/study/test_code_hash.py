@@ -54,7 +54,7 @@ EDITS = {
         "lib/gauntlet/core/tolerance.py",
         "SLACK = 1e-6",
         "SLACK = 1e-5",
-        TRAININGS | CRAFTS,
+        TRAININGS | CRAFTS | {"evaluate"},
     ),
     "FGSM, which validates": ("lib/gauntlet/attacks/fgsm.py", "steps=1", "steps=2", TRAININGS),
     "stage script": ("scripts/craft_examples.py", '"white-box"', '"whitebox"', CRAFTS),
