@@ -62,7 +62,7 @@ class Rates:
                 self.sums[key] = (effort + record.effort, seconds + spent)
 
     def exact(self, work: Work, context: Context, level: int) -> float | None:
-        """Give the seconds of a job at a level of likeness, 0 the closest; None if unknown."""
+        """Give the seconds of a job at a level of similarity, 0 the closest; None if unknown."""
         effort, seconds = self.sums.get(_keys(work.rule, work.kind, context)[level], (0.0, 0.0))
         if not effort:
             return None
@@ -70,7 +70,7 @@ class Rates:
 
 
 def _keys(rule: str, kind: str, context: "Record | Context") -> tuple[tuple[str, ...], ...]:
-    """Name a job's likes, the closest first."""
+    """Name the groups of jobs like this one, the most similar first."""
     device = context.device
     alike = (rule, kind, context.defended, device)
     return (
@@ -86,7 +86,7 @@ LEVELS = 5
 
 
 class RuntimeModel:
-    """Tells seconds from this machine's records first, then from the committed ones."""
+    """Predicts seconds from this machine's records first, then from the committed ones."""
 
     def __init__(self, own: Iterable[Record] = (), committed: Iterable[Record] | None = None):
         self.own = Rates(own)
