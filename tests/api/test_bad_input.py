@@ -36,6 +36,11 @@ ATTACK = {
     "a model's name": ({"model": "resnet"}, "model is a str; allowed is a torch.nn.Module"),
     "no logits": ({"model": lambda x: "7"}, "answers 8 images with a str; allowed are logits"),
     "few rows": ({"model": lambda x: MODEL(x)[:3]}, r"with float32 \[3, 10\]; allowed are"),
+    "two tensors": ({"model": lambda x: (MODEL(x),) * 2}, "answers 8 images with a tuple of"),
+    "one logit": (
+        {"model": lambda x: MODEL(x)[:, :1]},
+        r"labels has a \d, but the model gives 2 logits",
+    ),
     "nan logits": ({"model": lambda x: MODEL(x) / 0}, "logits .* are not finite"),
     "unknown attack": ({"attack": "pdg"}, "attack is 'pdg'; allowed is one of .*nearest is 'pgd'"),
     "no text": ({"attack": None}, "attack is None; allowed is one of"),
