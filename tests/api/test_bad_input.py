@@ -34,10 +34,10 @@ ATTACK = {
     "a class too many": ({"labels": LABELS + 1}, "labels has a 10.*allowed are 0 to 9"),
     "below 0": ({"labels": LABELS - 1}, "labels has a -1; allowed are 0 and above"),
     "a model's name": ({"model": "resnet"}, "model is a str; allowed is a torch.nn.Module"),
-    "a tuple of logits": ({"model": lambda x: (MODEL(x),)}, "answers 8 images with tuple"),
+    "two tensors": ({"model": lambda x: (MODEL(x),) * 2}, "answers 8 images with a tuple of"),
     "one logit": (
         {"model": lambda x: MODEL(x)[:, :1]},
-        r"\[8, 1\]; allowed are two logits",
+        r"labels has a \d, but the model gives 2 logits",
     ),
     "nan logits": ({"model": lambda x: MODEL(x) / 0}, "logits .* are not finite"),
     "unknown attack": ({"attack": "pdg"}, "attack is 'pdg'; allowed is one of .*nearest is 'pgd'"),
