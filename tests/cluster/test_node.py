@@ -14,12 +14,7 @@ from tests.helpers import clusters
 STAND_IN = clusters.profile().parent / "no_accounting"
 OTHERS = "/usr/bin/python:/tmp/of-the-login-node/socket"
 
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    handler = signal.getsignal(signal.SIGUSR1)
-    yield
-    signal.signal(signal.SIGUSR1, handler)
+pytestmark = pytest.mark.usefixtures("given_back")
 
 
 def _settle(monkeypatch, sharing=False, **environment):
