@@ -22,8 +22,8 @@ CRAFTS = {"craft-pgd", "craft-noise"}
 EDITS = {
     "attack's code": (
         "lib/gauntlet/attacks/pgd.py",
-        "steps < 1",
-        "steps < 2",
+        "loss=objective",
+        "loss=ce",
         {"train-standard", "craft-pgd"},
     ),
     "noise attack's code": (
@@ -58,7 +58,7 @@ EDITS = {
     ),
     "FGSM, which validates": ("lib/gauntlet/attacks/fgsm.py", "steps=1", "steps=2", TRAININGS),
     "stage script": ("scripts/craft_examples.py", '"white-box"', '"whitebox"', CRAFTS),
-    "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set()),
+    "docstring": ("lib/gauntlet/attacks/pgd.py", "Raise a loss", "Ascend one", set()),
     "comment": ("lib/gauntlet/training/loop.py", "import logging", "# more\nimport logging", set()),
     "layout": (
         "lib/gauntlet/core/threat_models.py",
