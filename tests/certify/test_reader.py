@@ -263,6 +263,13 @@ def test_hooks_and_replaced_passes_are_refused(change):
         ibp(model, torch.rand(1, 2, 3, 4), torch.zeros(1, dtype=torch.int64), eps=0.1)
 
 
+def test_dropout_that_stays_in_training_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(1e-6), nn.Linear(24, 3)).eval()
+    model[1].train()
+    with pytest.raises(Uncertifiable, match="'1: Dropout' in training"):
+        ibp(model, torch.rand(1, 2, 3, 4), torch.zeros(1, dtype=torch.int64), eps=0.1)
+
+
 def test_subclasses_of_known_layers_are_not_taken_for_them():
     class Doubled(nn.ReLU):
         def forward(self, x):
@@ -354,3 +361,13 @@ def test_lines_of_smooth_activations(name):
     for _, slopes in bend.pieces:  # between knots, slopes only rise or only fall
         rises = slopes if slopes[-1] >= slopes[0] else -slopes
         assert (rises.cummax(0).values - rises).max() < 1e-12
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, lambda: torch.autocast("cpu")])
+def test_modes_of_the_caller_change_nothing(mode):
+    model, images = _model(KNOWN["adaptive pools"]), torch.rand(3, 2, 3, 4)
+    labels = model(images).argmax(1)
+    plain = crown(model, images, labels, eps=0.01)
+    with mode():
+        given = crown(model, images.clone(), labels, eps=0.01)
+    assert torch.equal(given.margin, plain.margin)

@@ -159,7 +159,7 @@ MISTAKES = {
     "empty folder": ({"notes.txt": ""}, ["has none of the sub-folders attacks, audit"]),
     "a name of the package": (
         {"attacks/pgd.py": ATTACK.replace("def mine", "def pgd")},
-        ["'pgd' stands in", "allowed is each name of the family attacks once"],
+        ["'pgd' exists twice", "each name of the family attacks once"],
     ),
     "no function": (
         {"attacks/mine.py": ATTACK.replace("def mine", "def yours")},
@@ -217,7 +217,7 @@ def test_a_mistake_is_one_sentence_before_any_job(case, tmp_path):
 
 def test_a_name_in_two_folders_is_refused(own, tmp_path):
     other = written(tmp_path / "other", {"attacks/mine.py": ATTACK})
-    with pytest.raises(GauntletError, match=r"'mine' stands in .*own.* and in .*other"):
+    with pytest.raises(GauntletError, match=r"'mine' exists twice, in .*own.* and in .*other"):
         completed({"plugins": [str(own), str(other)]})
 
 

@@ -79,7 +79,7 @@ def test_another_list_of_checks_audits_again_but_attacks_nothing(done):
     assert not {"train_model", "craft_examples", "transfer_examples"} & jobs.keys()
 
 
-def test_nothing_required_is_told(done):
+def test_nothing_required_is_reported(done):
     home, _ = done
     printed = snakemake(home, "--nocolor", "gates", study=merged(STUDY, TINY), check=False)
     assert "requirements fit no model of the studies under run (tiny)" in printed

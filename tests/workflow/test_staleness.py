@@ -85,8 +85,8 @@ CODE = {
     ),
     "an attack's code": (
         "lib/gauntlet/attacks/pgd.py",
-        "steps < 1",
-        "steps < 2",
+        "require_not_negative(step=step)",
+        "require_not_negative(step=step * 1)",
         RETRAINED | {"check_attacks"},
         None,
     ),

@@ -83,6 +83,7 @@ def test_a_live_snakemake_is_refused_in_one_sentence(proc):
         processes.require_alone("/folder", proc)
 
 
+@pytest.mark.workflow  # the program that it starts is called snakemake
 def test_this_machines_own_processes_are_seen(tmp_path):
     program = tmp_path / "snakemake"
     program.write_text("import time; print(1, flush=True); time.sleep(60)")

@@ -1,8 +1,11 @@
 """A user's settings, checked and completed as the workflow does it: same names, same defaults."""
 
 import inspect
+import json
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,13 +71,28 @@ def completed(family: str, word: str, kind: str, settings: dict[str, Any]) -> di
     for key in (key for key in NOT_HERE if key in settings and family != "models"):
         raise GauntletError(f"{key} is no setting of {word} '{kind}' here.")
     entry = {key: _plain(value) for key, value in settings.items()} | {switch: kind}
-    config = FRAME | {"plugins": folders(), family: FRAME.get(family, {}) | {NAME: entry}}
+    try:
+        text = json.dumps(entry, sort_keys=True)
+    except TypeError as error:
+        raise GauntletError(
+            f"A setting of {word} '{kind}' is no number or text: {error}."
+        ) from None
+    return deepcopy(_completed(family, word, switch, text, tuple(folders())))
+
+
+@lru_cache(maxsize=256)
+def _completed(family: str, word: str, switch: str, text: str, own: tuple[str, ...]) -> dict:
+    """Complete an entry, given as JSON text so that the same entry is checked once."""
+    entry = json.loads(text)
+    config = FRAME | {"plugins": list(own), family: FRAME.get(family, {}) | {NAME: entry}}
     try:
         return schema.complete(config, schema_path())[family][NAME]
     except GauntletError as error:
         prefix = f"{family}.{NAME}"
-        text = str(error).replace(f"{prefix}.{switch} is", f"{word} is").replace(f"{prefix}.", "")
-        raise GauntletError(_without_hidden(text.replace(prefix, word))) from None
+        message = (
+            str(error).replace(f"{prefix}.{switch} is", f"{word} is").replace(f"{prefix}.", "")
+        )
+        raise GauntletError(_without_hidden(message.replace(prefix, word))) from None
 
 
 def _without_hidden(text: str) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from gauntlet.certify._ops import Input
 from gauntlet.certify._reader import read
-from gauntlet.certify._symbols import EXAMPLES, Node
+from gauntlet.certify._symbols import EXAMPLES, Node, refuse
 from gauntlet.core.errors import Uncertifiable
 
 CLOSE = 1e-4  # of the logits' size: how far operations and model may lie apart
@@ -23,6 +24,9 @@ def read_network(model: nn.Module, images: Tensor) -> list[Node]:
     Parameters are those of the model, not copies. Raises Uncertifiable for a layer that linear
     bounds do not know (it is named), or if the operations do not give the model's own logits.
     """
+    for name, module in model.named_modules():
+        if isinstance(module, _DropoutNd) and module.training:
+            refuse(f"{name}: {type(module).__name__}", "in training, which draws random numbers")
     nodes = follow(model, images[:1])
     with torch.no_grad():
         require_close(model(images.clone()), evaluate(nodes, images))

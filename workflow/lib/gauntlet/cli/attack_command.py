@@ -12,6 +12,17 @@ from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.run_command import Cores, checked_cores, run_configuration
 from gauntlet.cli.yaml_files import write_generated
 
+Arch = Annotated[
+    str | None,
+    typer.Option(help="Of a state dict: article_cnn, mlp, preact_resnet18, torchvision:NAME."),
+]
+Layers = Annotated[
+    Path | None, typer.Option(help="Of a state dict: a YAML file with its list of layers.")
+]
+Factory = Annotated[
+    str | None, typer.Option(help="Of a state dict: FILE.py:FUNCTION that gives the network.")
+]
+Mean = Annotated[str | None, typer.Option(help="Taken from each channel: 0.1 or 0.5,0.5,0.5.")]
 LENGTH = re.compile(r"\d+(\.\d+)?(/\d+(\.\d+)?)?|\d+(\.\d+)?[eE]-?\d+")
 
 
@@ -29,19 +40,10 @@ def attack(
         bool, typer.Option("--full", help="All test images, more attacks, certificate, audit.")
     ] = False,
     images: Annotated[int | None, typer.Option(min=1, help="Test images; else 1,000.")] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(help="Of a state dict: article_cnn, mlp, preact_resnet18, torchvision:NAME."),
-    ] = None,
-    layers: Annotated[
-        Path | None, typer.Option(help="Of a state dict: a YAML file with its list of layers.")
-    ] = None,
-    factory: Annotated[
-        str | None, typer.Option(help="Of a state dict: FILE.py:FUNCTION that gives the network.")
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(help="Taken from each channel: 0.1 or 0.5,0.5,0.5.")
-    ] = None,
+    arch: Arch = None,
+    layers: Layers = None,
+    factory: Factory = None,
+    mean: Mean = None,
     std: Annotated[str | None, typer.Option(help="What each channel is divided by.")] = None,
     input_range: Annotated[
         str | None, typer.Option(help="What the network takes for black and white: 0,255.")

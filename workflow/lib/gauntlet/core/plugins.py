@@ -73,7 +73,10 @@ def is_built_in(path: Path) -> bool:
 
 def use(chosen: Iterable[str]) -> None:
     """Name the folders of the user's plug-ins, for this process and those that it starts."""
-    os.environ[ENVIRONMENT] = json.dumps([os.path.abspath(folder) for folder in chosen])
+    paths = [os.path.abspath(folder) for folder in chosen]
+    os.environ.pop(ENVIRONMENT, None)
+    if paths:
+        os.environ[ENVIRONMENT] = json.dumps(paths)
     _available.cache_clear()
 
 

@@ -33,8 +33,8 @@ def plugin_problems(folders: list[str]) -> list[str]:
                 before = places[family].setdefault(name, path)
                 if before != path:
                     problems.append(
-                        f"The plug-in '{name}' stands in {before} and in {path}; allowed is each "
-                        f"name of the family {subfolder} once."
+                        f"The plug-in '{name}' exists twice, in {before} and in {path}; allowed is "
+                        f"each name of the family {subfolder} once."
                     )
                 problems += _file(family, name, path)
     return problems

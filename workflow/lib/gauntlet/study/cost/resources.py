@@ -1,7 +1,7 @@
 """How much memory and time a job asks for, and which job comes first. Standard library only.
 
-All is computed from the study: data set, network, attack, defense. What is asked for is a bound
-with a margin, doubled with every attempt; it decides no result.
+All is computed from the study: data set, network, attack, defense. A job requests a bound with a
+margin, doubled with every attempt; it decides no result.
 """
 
 import math
@@ -42,7 +42,7 @@ class Size(NamedTuple):
 
 
 class Sizes:
-    """Sizes of a configuration's jobs; those that differ by seed or shard alone share one."""
+    """Sizes of a configuration's jobs; jobs that differ only by seed or shard share one."""
 
     def __init__(self, config: Mapping[str, Any]):
         self.config, self.runtimes = dict(config), RuntimeModel()
