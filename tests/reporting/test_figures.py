@@ -61,6 +61,7 @@ def inputs(study, figure):
         "rulegraph": {},
         "curves": {"robustness": study.table, "records": records},
         "passes": {"records": records},
+        "radii": {"records": records},
     }.get(figure, {"robustness": study.table})
 
 
