@@ -34,6 +34,8 @@ ATTACK = {
     "a class too many": ({"labels": LABELS + 1}, "labels has a 10.*allowed are 0 to 9"),
     "below 0": ({"labels": LABELS - 1}, "labels has a -1; allowed are 0 and above"),
     "a model's name": ({"model": "resnet"}, "model is a str; allowed is a torch.nn.Module"),
+    "no logits": ({"model": lambda x: "7"}, "answers 8 images with a str; allowed are logits"),
+    "few rows": ({"model": lambda x: MODEL(x)[:3]}, r"with float32 \[3, 10\]; allowed are"),
     "two tensors": ({"model": lambda x: (MODEL(x),) * 2}, "answers 8 images with a tuple of"),
     "one logit": (
         {"model": lambda x: MODEL(x)[:, :1]},

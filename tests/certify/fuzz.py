@@ -66,7 +66,8 @@ def examine(seed: int, points: int = POINTS, strange: float = 0.1) -> Outcome:
     try:
         with torch.no_grad():
             labels = torch.cat([model(image[None].clone()) for image in images]).argmax(1)
-    except (RuntimeError, IndexError, ValueError):
+        assert labels.shape == images.shape[:1]
+    except (RuntimeError, IndexError, ValueError, AssertionError):
         outcome.refused = "the network takes no single image"
         return outcome
     try:

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.usefixtures("given_back")
 def _settle(monkeypatch, sharing=False, **environment):
     """Settle in an environment; give the address of the worker that a task would find."""
     for name in (worker.ADDRESS, node.JOB, node.OWNER):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is as before after the test
+        monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(worker, "start", lambda: os.environ.__setitem__(worker.ADDRESS, "started"))

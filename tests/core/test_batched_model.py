@@ -1,4 +1,4 @@
-"""The lens: chunks, precision, padding and counting change nothing of what a model says."""
+"""A model in batches: chunks, precision, padding and counting do not change its answers."""
 
 import pytest
 import torch
@@ -139,7 +139,7 @@ def test_margins_and_ratios_by_hand():
     assert torch.allclose(dlr(7 * logits, labels), dlr(logits, labels))
 
 
-def test_of_one_images_climbers_the_best_is_kept():
+def test_of_one_images_candidates_the_best_is_kept():
     images, labels = torch.full((2, 1, 1, 2), 0.5), torch.tensor([0, 0])
 
     def model(points):

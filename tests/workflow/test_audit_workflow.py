@@ -38,7 +38,7 @@ def done(tmp_path_factory):
 
 def test_a_closed_gate_fails_last_and_says_what_falls_short(done):
     home, printed = done
-    assert "The gate of 'tiny' stays closed" in printed
+    assert "The gate of 'tiny' is closed" in printed
     assert re.search(r"pgd_at seed 0 has clean accuracy [\d.]+ %; required is 100.0 %\.", printed)
     assert not (home / RESULTS / "gate.passed").exists()
     assert re.findall(r"Error in rule (\w+)", printed) == ["pass_gate"]

@@ -117,7 +117,9 @@ def _load_file(full: str, path: Path) -> ModuleType:
     sys.modules[full] = module
     try:
         plan.loader.exec_module(module)
-    except BaseException:
+    except Exception as error:
         del sys.modules[full]
-        raise
+        raise GauntletError(
+            f"The plug-in {path} cannot be loaded ({type(error).__name__}: {error})."
+        ) from error
     return module

@@ -31,7 +31,7 @@ class Record(NamedTuple):
 
     rule: str
     kind: str
-    defended: str  # kind of the defense that was attacked, on which early falls depend
+    defended: str  # kind of the defense that was attacked, which decides how many attacks end early
     network: str
     device: str
     precision: str

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gauntlet.study.audit_gate import RERUN_KIND
 from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.rates import MODELS, Context, RuntimeModel, network_of, precision_of
 from gauntlet.study.cost.work import Work, work_of
@@ -81,7 +82,7 @@ class Sizes:
         work = work_of(rule, spec, sizes)
         context = self.context(rule, spec, names)
         if rule == "rerun_attack":  # most have nothing to do; a bound has to be that of the others
-            work = work._replace(rule="craft_examples", kind="adaptive")
+            work = work._replace(rule="craft_examples", kind=RERUN_KIND)
         return Size(self._megabytes(rule, spec, work, sizes), self.runtimes.seconds(work, context))
 
     def dataset(self, dataset: str | None) -> DatasetSizes | None:
