@@ -117,6 +117,9 @@ test-peers: $(PEERS)/.ready ## Hold attacks against other libraries' on a small 
 benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against other libraries'
 	@PYTHONPATH=workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.peers $(OPTIONS)
 
+test-wheel: $(VENV)/.ready-dev ## Build the wheel, install it into an empty environment and use it there
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/api/test_wheel.py
+
 docs: $(VENV)/.ready ## Write the pages that are made from the schema
 	@$(BIN)/python docs/build_settings.py
 

@@ -85,6 +85,14 @@ def _as_found(request):
         pytest.fail(f"it starts Snakemake without pytest.mark.workflow: {WATCH.starts[0]}")
 
 
+@pytest.fixture
+def given_back():
+    """Put this process back after a test that changes it on purpose."""
+    before = State.now()
+    yield
+    before.restore()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _finished_studies(tmp_path_factory):
     """Let all workers of a run share the studies that tests start from."""

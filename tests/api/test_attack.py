@@ -1,5 +1,6 @@
 """`gauntlet.attack`: the three lines, what comes out, and that a model stays as it was."""
 
+import json
 import re
 
 import numpy as np
@@ -153,6 +154,13 @@ def test_a_function_will_do(digits):
     assert result.n == N and int(result.backwards.sum()) == 0
 
 
+def test_a_function_around_a_module_in_train_mode():
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10)).train()
+    before = model[1].running_mean.clone()
+    gauntlet.attack(lambda x: model(x), *plain_models.test_part(4), eps=0.1, attack="fgsm")
+    assert torch.equal(model[1].running_mean, before) and model.training
+
+
 def test_probabilities_are_pointed_out(digits):
     model, images, labels = digits
     result = gauntlet.attack(lambda x: model(x).softmax(1), images, labels, 0.1, attack="fgsm")
@@ -175,14 +183,8 @@ def test_a_plugin_of_the_user_by_name(digits, tmp_path, monkeypatch):
     folder.mkdir()
     source = (ROOT / "workflow" / "lib" / "gauntlet" / "attacks" / "fgsm.py").read_text()
     (folder / "mine.py").write_text(source.replace("def fgsm(", "def mine("))
-    from gauntlet.core import plugins
-
-    before = plugins.folders()
-    try:
-        plugins.use([str(tmp_path)])
-        mine = gauntlet.attack(*digits, eps=0.1, attack="mine", step=0.1, random_start=False)
-    finally:
-        plugins.use(before)
+    monkeypatch.setenv("GAUNTLET_PLUGINS", json.dumps([str(tmp_path)]))
+    mine = gauntlet.attack(*digits, eps=0.1, attack="mine", step=0.1, random_start=False)
     assert torch.equal(mine.images, gauntlet.attack(*digits, eps=0.1, attack="fgsm").images)
 
 

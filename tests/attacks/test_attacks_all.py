@@ -144,8 +144,8 @@ def test_same_streams_same_bytes_and_the_model_stays(kind, network):
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
 
 
-def test_stronger_attacks_leave_fewer_standing(network):
-    """noise >= FGSM >= PGD >= PGD with restarts >= APGD >= ensemble, in what stands."""
+def test_stronger_attacks_succeed_more_often(network):
+    """noise >= FGSM >= PGD >= PGD with restarts >= APGD >= ensemble, in robust accuracy."""
     model, images, labels = network
     eps = {"norm": "linf", "eps": 0.25}
     ladder = [

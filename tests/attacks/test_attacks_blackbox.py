@@ -227,7 +227,7 @@ def test_what_is_misclassified_already_costs_one_query(attack):
 
 @pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith("hop")])
 def test_the_fallen_are_left_alone(name):
-    """An image's queries end with the call that felled it."""
+    """An image's queries end with the call that succeeded."""
     net, images, labels = _net()
     attack, settings = RUNS[name]
     result = attack(net, images, labels, streams=_streams(), **settings)

@@ -99,7 +99,7 @@ def test_jpeg_of_the_best_quality_changes_little():
     assert (compressed(gray, 5) - gray).abs().mean() > (compressed(gray, 50) - gray).abs().mean()
 
 
-def test_corruptions_say_which_one_felled_an_image():
+def test_corruptions_say_which_one_succeeded():
     images = torch.full((4, 1, 8, 8), 0.45)
     labels = _corner(images).argmax(1)
     names = ["contrast", "brightness", "fog"]
@@ -184,7 +184,7 @@ def test_a_half_turn_is_exact_and_a_shift_moves_pixels():
     assert (moved[:, :, :2].abs() < 1e-6).all()
 
 
-def test_spatial_fells_a_model_that_looks_at_one_pixel():
+def test_spatial_succeeds_on_a_model_of_one_pixel():
     images = torch.zeros(5, 1, 8, 8)
     images[:, :, 3, 3] = 1.0
     result = spatial(_corner, images, torch.ones(5).long(), streams=_streams(5))

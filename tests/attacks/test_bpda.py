@@ -139,7 +139,7 @@ def test_an_honest_model_is_left_alone():
 def test_without_gradients_it_is_the_model_itself():
     model = tricks.RandomNoise(NETWORK)
     with torch.no_grad(), fixed_draws(0):
-        told = StraightThrough(model)(IMAGES)
+        answers = StraightThrough(model)(IMAGES)
     with torch.no_grad(), fixed_draws(0):
-        assert torch.equal(told, model(IMAGES))
+        assert torch.equal(answers, model(IMAGES))
     assert "_true" not in torch.autograd.Function.apply.__qualname__

@@ -46,7 +46,7 @@ def _active(case, examples):
 
 
 def _agree(ours, theirs, most):
-    """Ours leaves standing no more than theirs and a few, and mostly the same images."""
+    """Ours fails on at most a few images more than theirs, and mostly on the same ones."""
     assert int(ours.sum()) <= int(theirs.sum()) + most
     assert int((ours != theirs).sum()) <= max(most, int(0.1 * len(ours)))
     assert 0 < int(theirs.sum()) < len(theirs), "all or none: nothing is compared"

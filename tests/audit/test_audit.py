@@ -8,10 +8,8 @@ from gauntlet.audit import remedies, verdict
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.rng import fixed_draws
-from gauntlet.stages.audit import summary_of
-from gauntlet.study.audit_gate import known_checks
 from tests.helpers import audited
-from tests.helpers.audited import EPS, HONEST, PLANTED, findings
+from tests.helpers.audited import CHECKS, EPS, HONEST, PLANTED, findings
 from tests.helpers.tricks import TRICKS
 
 # What must name each trick, and the way around that must be asked for.
@@ -58,7 +56,7 @@ def test_a_planted_trick_is_named(name):
     found = findings(name)
     assert {check: found[check].verdict for check in checks} == dict.fromkeys(checks, "fail")
     assert remedy is None or remedy in remedies(found.values())
-    assert verdict(found.values()) == "fail" and summary_of(found.values()).startswith("fail (")
+    assert verdict(found.values()) == "fail"
 
 
 def test_a_leak_is_the_only_thing_wrong_with_a_leaked_model():
@@ -73,8 +71,8 @@ def test_a_leak_is_the_only_thing_wrong_with_a_leaked_model():
 def test_the_way_around_lowers_the_number(name):
     """Where the trick leaves the function as it was, down to that of the model without it."""
     found, model = findings(name), audited.planted(name).model
-    told = next(f.evidence for f in found.values() if f.check == "convergence")
-    masked = next(value for key, value in told.items() if key.startswith("accuracy_after_15"))
+    steps = next(f.evidence for f in found.values() if f.check == "convergence")
+    masked = next(value for key, value in steps.items() if key.startswith("accuracy_after_15"))
     chosen = remedies(found.values())
     settings = {"straight_through": "straight_through" in chosen}
     around = attacked(model, samples=8 if "average" in chosen else 1, **settings)
@@ -90,13 +88,13 @@ def test_every_check_says_what_it_means_and_what_to_do():
             assert finding.check == check and finding.meaning.endswith(".")
             assert finding.advice.endswith(".")
             assert finding.verdict != "pass" or not finding.remedy
-            told = [value for value in finding.evidence.values() if not isinstance(value, str)]
-            assert all(value is None or abs(value) < float("inf") for value in told)
-    assert list(findings("plain")) == known_checks()
+            numbers = [value for value in finding.evidence.values() if not isinstance(value, str)]
+            assert all(value is None or abs(value) < float("inf") for value in numbers)
+    assert list(findings("plain")) == list(CHECKS)
 
 
 def test_an_audit_is_the_same_again():
-    again = {f.check: f for f in audited.audit(audited.planted("random noise"), known_checks())}
+    again = {f.check: f for f in audited.audit(audited.planted("random noise"), CHECKS)}
     assert again == findings("random noise")
 
 
@@ -125,3 +123,21 @@ def test_globals_are_left_as_they_were():
     list(audited.audit(audited.planted("random noise", "plain"), ["randomness", "black_box"]))
     assert torch.equal(before, torch.random.get_rng_state())
     assert "_true" not in torch.autograd.Function.apply.__qualname__
+
+
+NOTHING = {  # what a check may say only if its number is 0 or less
+    "convergence": ("drop", "change nothing"),
+    "random_search": ("success_by_random_search_only", "finds nothing"),
+    "black_box": ("success_by_transfer_only", "find no more"),
+    "one_step": ("lead_of_one_step", "at least as often"),
+    "eps_order": ("largest_rise", "does not rise"),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("check", NOTHING)
+def test_nothing_is_said_of_nothing_only(name, check):
+    found, (key, words) = findings(name)[check], NOTHING[check]
+    if found.verdict == "pass":
+        assert (found.evidence[key] <= 0) or (words not in found.meaning)
+        assert (found.evidence[key] > 0) or (words in found.meaning) or check == "black_box"

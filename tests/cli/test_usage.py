@@ -50,7 +50,6 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "bad.yaml").write_text("run: [")
     (tmp_path / "list.yaml").write_text("[1]")
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    monkeypatch.delenv(plugins.ENVIRONMENT, raising=False)
     return tmp_path
 
 

@@ -78,9 +78,11 @@ def test_what_a_scheduler_is_asked(cluster, scheduler):
     assert "gpu" not in " ".join(schedulers.submitted(cluster)["2"])
 
 
-def test_a_scheduler_that_is_unknown_is_told(cluster):
-    _, code, told = _call(cluster, "submit", *"n1111", _script(cluster), GAUNTLET_SCHEDULER="lsf")
-    assert code == 1 and told == "GAUNTLET_SCHEDULER is 'lsf'; allowed are slurm and pbs\n"
+def test_a_scheduler_that_is_unknown_is_reported(cluster):
+    _, code, printed = _call(
+        cluster, "submit", *"n1111", _script(cluster), GAUNTLET_SCHEDULER="lsf"
+    )
+    assert code == 1 and printed == "GAUNTLET_SCHEDULER is 'lsf'; allowed are slurm and pbs\n"
 
 
 @pytest.mark.parametrize("scheduler", COMMANDS)
@@ -163,9 +165,13 @@ def _launch(cluster, home, study):
         *ARGUMENTS,
     ]
     command += ["--configfile", study, "--set-resources", "craft_examples:gpu=1", "--", SUMMARY]
-    with open(cluster / "told", "a") as told:
+    with open(cluster / "printed", "a") as printed:
         return subprocess.Popen(
-            command, cwd=home, env=schedulers.environment(cluster / "bin"), stdout=told, stderr=told
+            command,
+            cwd=home,
+            env=schedulers.environment(cluster / "bin"),
+            stdout=printed,
+            stderr=printed,
         )
 
 
@@ -177,21 +183,21 @@ def test_a_study_whose_snakemake_was_killed_and_whose_settings_were_then_changed
     home = _home(cluster)
     first = _launch(cluster, home, "tiny.yaml")
     while not schedulers.running(cluster, "craft_examples"):
-        assert first.poll() is None, (cluster / "told").read_text()[-3000:]
+        assert first.poll() is None, (cluster / "printed").read_text()[-3000:]
         time.sleep(0.1)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    told = _ended(_launch(cluster, home, "changed.yaml"), cluster / "told")
+    printed = _ended(_launch(cluster, home, "changed.yaml"), cluster / "printed")
     assert (home / SUMMARY).read_bytes() == (reference / SUMMARY).read_bytes()
-    assert "1 running and 0 waiting in the queue" in told
-    assert "4 files that finished while no Snakemake watched are proven whole and kept" in told
+    assert "1 running and 0 waiting in the queue" in printed
+    assert "4 files that finished while no Snakemake was running are whole and are kept" in printed
     commands = [" ".join(words) for words in schedulers.submitted(cluster).values()]
     assert sum("_train_model " in text for text in commands) == 1
     assert sum("_craft_examples " in text and "--gpus=1" in text for text in commands) == 2
-    assert "jobs done" in told
+    assert "jobs done" in printed
 
 
-def _ended(process, told: Path) -> str:
+def _ended(process, printed: Path) -> str:
     code = process.wait(600)
-    assert code == 0, told.read_text()[-3000:]
-    return told.read_text()
+    assert code == 0, printed.read_text()[-3000:]
+    return printed.read_text()

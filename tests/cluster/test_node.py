@@ -7,30 +7,26 @@ import subprocess
 
 import pytest
 
-from gauntlet.runtime import worker as warm
-from gauntlet.runtime.cluster import node as cluster
+from gauntlet.runtime import worker
+from gauntlet.runtime.cluster import node
 from tests.helpers import clusters
 
 STAND_IN = clusters.profile().parent / "no_accounting"
 OTHERS = "/usr/bin/python:/tmp/of-the-login-node/socket"
 
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    handler = signal.getsignal(signal.SIGUSR1)
-    yield
-    signal.signal(signal.SIGUSR1, handler)
+pytestmark = pytest.mark.usefixtures("given_back")
 
 
 def _settle(monkeypatch, sharing=False, **environment):
     """Settle in an environment; give the address of the worker that a task would find."""
-    for name in (warm.ADDRESS, cluster.JOB, cluster.OWNER):
-        monkeypatch.delenv(name, raising=False)
+    for name in (worker.ADDRESS, node.JOB, node.OWNER):
+        monkeypatch.setenv(name, "")  # so that it is as before after the test
+        monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(warm, "start", lambda: os.environ.__setitem__(warm.ADDRESS, "started"))
-    cluster.settle_on_node(sharing)
-    return os.environ.get(warm.ADDRESS)
+    monkeypatch.setattr(worker, "start", lambda: os.environ.__setitem__(worker.ADDRESS, "started"))
+    node.settle_on_node(sharing)
+    return os.environ.get(worker.ADDRESS)
 
 
 def test_a_warning_ends_only_the_stage(monkeypatch):
@@ -47,13 +43,13 @@ def test_a_warning_ends_only_the_stage(monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "sharing", "found"),
     [
-        ({warm.ADDRESS: OTHERS}, False, None),
-        ({warm.ADDRESS: OTHERS, cluster.JOB: "7"}, False, None),
-        ({warm.ADDRESS: OTHERS, cluster.OWNER: "6", cluster.JOB: "7"}, False, None),
-        ({warm.ADDRESS: OTHERS, cluster.OWNER: "7", cluster.JOB: "7"}, False, OTHERS),
-        ({warm.ADDRESS: OTHERS, cluster.JOB: "7"}, True, "started"),
-        ({warm.ADDRESS: OTHERS}, True, None),
-        ({warm.ADDRESS: "off", cluster.JOB: "7"}, False, "off"),
+        ({worker.ADDRESS: OTHERS}, False, None),
+        ({worker.ADDRESS: OTHERS, node.JOB: "7"}, False, None),
+        ({worker.ADDRESS: OTHERS, node.OWNER: "6", node.JOB: "7"}, False, None),
+        ({worker.ADDRESS: OTHERS, node.OWNER: "7", node.JOB: "7"}, False, OTHERS),
+        ({worker.ADDRESS: OTHERS, node.JOB: "7"}, True, "started"),
+        ({worker.ADDRESS: OTHERS}, True, None),
+        ({worker.ADDRESS: "off", node.JOB: "7"}, False, "off"),
     ],
 )
 def test_only_the_worker_of_its_own_job_is_used(environment, sharing, found, monkeypatch):
@@ -61,23 +57,25 @@ def test_only_the_worker_of_its_own_job_is_used(environment, sharing, found, mon
 
 
 @pytest.mark.parametrize(
-    ("told", "stands_in"),
+    ("answer", "replaced"),
     [
         ("AccountingStorageType   = accounting_storage/none", True),
         ("AccountingStorageType   = (null)", True),
         ("AccountingStorageType   = accounting_storage/slurmdbd", False),
     ],
 )
-def test_sacct_is_replaced_only_where_there_are_no_accounts(told, stands_in, tmp_path, monkeypatch):
-    _program(tmp_path / "scontrol", f"echo '{told}'; echo 'AccountingStorageHost = (null)'")
+def test_sacct_is_replaced_only_where_there_are_no_accounts(
+    answer, replaced, tmp_path, monkeypatch
+):
+    _program(tmp_path / "scontrol", f"echo '{answer}'; echo 'AccountingStorageHost = (null)'")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    cluster.answer_for_sacct(STAND_IN)
-    assert os.environ["PATH"].startswith(str(STAND_IN)) is stands_in
+    node.answer_for_sacct(STAND_IN)
+    assert os.environ["PATH"].startswith(str(STAND_IN)) is replaced
 
 
 def test_without_slurm_nothing_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    cluster.answer_for_sacct(STAND_IN)
+    node.answer_for_sacct(STAND_IN)
     assert os.environ["PATH"] == str(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The lens: chunks, precision, padding and counting change nothing of what a model says."""
+"""A model in batches: chunks, precision, padding and counting do not change its answers."""
 
 import pytest
 import torch
@@ -118,10 +118,13 @@ def test_bad_settings_are_named(change, case):
 
 
 def test_losses_know_how_many_classes_they_need():
-    with pytest.raises(ValueError, match="needs 3 classes"):
-        choose_loss("dlr", 2)
+    labels = torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(ValueError, match="needs 3 classes or more; the model has 2"):
+        choose_loss("dlr")(torch.rand(2, 2), labels)
+    with pytest.raises(ValueError, match="needs 4 classes or more; the model has 3"):
+        targeted_dlr(torch.rand(2, 3), labels, labels)
     with pytest.raises(ValueError, match="allowed are ce, margin, dlr"):
-        choose_loss("mse", 10)
+        choose_loss("mse")
 
 
 def test_margins_and_ratios_by_hand():
@@ -136,7 +139,7 @@ def test_margins_and_ratios_by_hand():
     assert torch.allclose(dlr(7 * logits, labels), dlr(logits, labels))
 
 
-def test_of_one_images_climbers_the_best_is_kept():
+def test_of_one_images_candidates_the_best_is_kept():
     images, labels = torch.full((2, 1, 1, 2), 0.5), torch.tensor([0, 0])
 
     def model(points):

@@ -49,6 +49,51 @@ def test_groups_and_single_images_keep_pytorchs_own_way():
         assert torch.equal(_gradient(call, images, NarrowConvolutions()), plain)
 
 
+SIZES = torch.linspace(0.5, 1.5, 36).view(4, 1, 3, 3)
+COMPUTED = {
+    "kernel of the image": lambda x, w, b: conv2d(x, w * x.mean(), b),
+    "bias of the image": lambda x, w, b: conv2d(x, w, b * x.mean()),
+    "kernel as a keyword": lambda x, w, b: conv2d(x, weight=w * x.amax(), bias=b),
+    "kernel of one image": lambda x, w, b: conv2d(x, w * x[0].mean()),
+    "both": lambda x, w, b: conv2d(x, w * x.std(), b * x.mean(), stride=2),
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_kernels_that_depend_on_the_image_have_their_gradient(name):
+    images, bias = torch.rand(3, 1, 8, 8), torch.linspace(-1, 1, 4)
+
+    def call(images):
+        return COMPUTED[name](images, SIZES, bias)
+
+    plain = _gradient(call, images, torch.enable_grad())
+    assert torch.equal(_gradient(call, images, NarrowConvolutions()), plain)
+
+
+def test_a_normalized_kernel_has_its_gradient():
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3))
+    images = torch.rand(3, 1, 8, 8)
+    plain = _gradient(layer, images, torch.enable_grad())
+    assert torch.allclose(_gradient(layer, images, NarrowConvolutions()), plain, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        *({"stride": (2,)}, {"stride": [2]}, {"padding": (1,)}, {"dilation": (2,)}),
+        *({"stride": torch.Size([2])}, {"stride": 2, "padding": (1, 0)}),
+    ],
+)
+def test_sizes_of_any_form_that_pytorch_takes(sizes):
+    def call(images):
+        return conv2d(images, SIZES, **sizes).tanh()
+
+    images = torch.rand(3, 1, 9, 9)
+    plain = _gradient(call, images, torch.enable_grad())
+    assert torch.allclose(_gradient(call, images, NarrowConvolutions()), plain, atol=1e-5)
+
+
 def test_an_image_by_its_batch_changes_no_bit():
     torch.manual_seed(0)
     layer, images = nn.Conv2d(1, 8, 3, padding=1).requires_grad_(False), torch.rand(64, 1, 28, 28)

@@ -1,26 +1,25 @@
 """A small job that makes an array, for tests of what befalls jobs."""
 
 import logging
-import signal
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from gauntlet.runtime import store
+from tests.helpers.found import State
 
 
 @contextmanager
-def own_process(monkeypatch, folder):
+def own_process(monkeypatch, folder="."):
     """Let jobs set up this process, in a folder of theirs, without a store; put all back then."""
     log = logging.getLogger("gauntlet")
     before = log.handlers[:], log.level, log.propagate
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     monkeypatch.setenv(store.PLACE, "off")
     monkeypatch.chdir(folder)
+    state = State.now()
     yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    state.restore()
     log.handlers[:], log.level, log.propagate = before
 
 

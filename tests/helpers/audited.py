@@ -16,6 +16,7 @@ from gauntlet.study.audit_gate import known_checks
 from gauntlet.training.loop import Part, fit
 from tests.helpers.tricks import TRICKS
 
+CHECKS = tuple(known_checks())
 EPS = 0.1
 ARCH = {"arch": "article_cnn", "channels": [8, 16], "hidden": 32}
 PGD = {"kind": "pgd", "norm": "linf", "eps": EPS, "steps": 5, "step": EPS / 2}

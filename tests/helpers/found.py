@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -91,7 +90,7 @@ class Watch:
 
     def _see(self, event: str, arguments: tuple) -> None:
         if event == "subprocess.Popen":
-            words = [Path(os.fsdecode(word)).name for word in arguments[1][:4]]
-            ours = "gauntlet" in words and COMMANDS & set(words)
-            if ours or STARTS & set(words):
+            words = [os.fsdecode(word) for word in arguments[1][:4]]
+            ours = {"-m", "gauntlet"} <= set(words) and COMMANDS & set(words)
+            if ours or STARTS & set(words) or any(w.endswith("bin/snakemake") for w in words):
                 self.starts.append(" ".join(words))

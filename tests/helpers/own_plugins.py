@@ -59,7 +59,35 @@ def above_chance(subject):
     """Hold the clean accuracy against one half."""
     return Finding("above_chance", PASS if subject.clean > 0.5 else WARN, {"clean": subject.clean})
 '''
+MODEL = '''
+"""A linear classifier."""
+
+from torch import nn
+
+LAYERS = "[(pixels, width, 1), (width, classes, 1)]"
+
+
+def linear(shape, classes, *, width: int = 8):
+    """Build two linear layers."""
+    depth, height, breadth = shape
+    first = nn.Linear(depth * height * breadth, width)
+    return nn.Sequential(nn.Flatten(), first, nn.Linear(width, classes))
+'''
+CERTIFICATE = '''
+"""Interval bounds under another name."""
+
+from gauntlet.certify.ibp import ibp
+
+NORMS, DETERMINISTIC, FORWARDS = ("linf",), True, "bounds * 3"
+
+
+def boxes(model, images, labels, *, norm: str, eps: float, radius: bool = False, batch: int = 8):
+    """Bound every layer by intervals."""
+    return ibp(model, images, labels, norm=norm, eps=eps, radius=radius, batch=batch)
+'''
 FILES = {
+    "models/linear.py": MODEL,
+    "certify/boxes.py": CERTIFICATE,
     "attacks/mine.py": ATTACK,
     "defenses/softened.py": DEFENSE,
     "data/stripes.py": DATA,
@@ -82,19 +110,21 @@ def study_of(folder: Path | str) -> dict:
         "plugins": [str(folder)],
         "training": {"epochs": 2, "batch": 32, "validation_attack": "pgd3"},
         "datasets": {"stripes": {"source": "stripes", "bright": 150}},
-        "models": {"mlp": {"arch": "mlp", "hidden": [16]}},
+        "models": {"net": {"arch": "linear", "width": 16}},
         "attacks": {
             "pgd3": {"kind": "pgd", "eps": 0.1, "steps": 3, "loss_draws": 0},
             "mine": {"kind": "mine", "eps": [0.05, 0.1], "tries": 1, "loss_draws": 0},
         },
         "defenses": {"soft": {"kind": "softened", "smooth": 0.2}},
+        "certificates": {"boxes": {"kind": "boxes", "eps": [0.01, 0.05]}},
         "audit": {"images": 20, "steps": 3, "rerun": False},
         "studies": {
             "own": {
                 "datasets": ["stripes"],
-                "models": ["mlp"],
+                "models": ["net"],
                 "defenses": ["soft"],
                 "attacks": ["mine"],
+                "certificates": ["boxes"],
                 "seeds": [0],
                 "audit": ["above_chance", "gradients"],
             }

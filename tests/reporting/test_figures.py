@@ -1,5 +1,6 @@
 """Figures: they exist for every study, are the same twice, and show what they say."""
 
+import io
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,7 +18,7 @@ from gauntlet.reporting.figures import (
     tradeoff,
 )
 from gauntlet.reporting.figures.training import draw as draw_training
-from gauntlet.reporting.figures.values import main_threat, value
+from gauntlet.reporting.figures.values import main_threat, read_records, value
 from plot_classes import plot_classes
 from plot_curves import plot_curves
 from plot_examples import plot_examples
@@ -95,8 +96,8 @@ def test_a_figure_has_the_same_bytes_twice(study, tmp_path, stage):
 def test_every_style_of_the_configuration_works(study, tmp_path, name):
     rows = read_rows(study.table)
     drawn = tmp_path / "a.png"
-    as_batched = LOOK | {"style": name}
-    style.render(lambda: tradeoff.draw(rows), drawn, tmp_path / "a.svg", as_batched)
+    look = LOOK | {"style": name}
+    style.render(lambda: tradeoff.draw(rows), drawn, tmp_path / "a.svg", look)
     assert drawn.stat().st_size > 1000
 
 
@@ -150,8 +151,8 @@ def test_bars_have_the_height_of_the_mean(study):
 
 def test_marks_are_distinct_without_color():
     looks = style.looks(range(10)).values()
-    assert len({as_batched["marker"] for as_batched in looks}) == 10
-    assert len({str(as_batched["linestyle"]) for as_batched in looks}) == 10
+    assert len({look["marker"] for look in looks}) == 10
+    assert len({str(look["linestyle"]) for look in looks}) == 10
     assert len(set(style.HATCHES)) == len(style.HATCHES) >= 8
     assert len(set(style.COLORS)) == 10
 
@@ -208,3 +209,17 @@ def test_boxes_of_the_rule_graph_do_not_overlap():
     for i, (x, y) in enumerate(places):
         for other_x, other_y in places[:i]:
             assert y != other_y or abs(x - other_x) >= rulegraph.WIDE
+
+
+@pytest.mark.parametrize("name", ["$", "a$b$", "$x_{", "{seed}", "<b>", r"\\frac", "a_b^c%", "%s"])
+def test_a_class_may_be_called_anything(study, name):
+    figure = style.grid(1, 1, (2, 2))[0]
+    text = figure.text(0.5, 0.5, style.class_name([name], 0))
+    figure.savefig(io.BytesIO(), format="png")
+    drawn, _ = text._preprocess_math(text.get_text())
+    assert drawn == name
+    assert style.class_name([], 3) == "3" and len(style.class_name(["x" * 40], 0)) == 11
+    records = read_records(study.records)
+    threat = main_threat(read_rows(study.table))
+    names = {study.spec["datasets"][0]: [name] * 10}
+    classes.draw(records, names, threat).savefig(io.BytesIO(), format="svg")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import platform
 import signal
@@ -16,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.runtime import job, store
+from gauntlet.runtime import job
+from tests.helpers.arrays import own_process
 from tests.helpers.places import LIBRARY
 
 FINALS = ("table.csv", "record.json", "table.provenance.json")
@@ -24,13 +24,8 @@ FINALS = ("table.csv", "record.json", "table.provenance.json")
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    """A job sets up its process; give the test process back as it was."""
-    monkeypatch.setenv(store.PLACE, "off")
-    log, handler = logging.getLogger("gauntlet"), signal.getsignal(signal.SIGTERM)
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    signal.signal(signal.SIGTERM, handler)
-    log.handlers[:], log.level, log.propagate = before
+    with own_process(monkeypatch):
+        yield
 
 
 @pytest.fixture

@@ -92,9 +92,9 @@ def test_a_file_that_disappears_is_one_sentence(capsys):
 
     assert job.perform(stage, task) == 1
     told = capsys.readouterr().err
-    assert "source.npy has gone" in told and len(told.strip().splitlines()) == 1
+    assert "source.npy was removed" in told and len(told.strip().splitlines()) == 1
     assert job.perform(make_array, task) == 1, "nor is it there at the start"
-    assert "source.npy has gone" in capsys.readouterr().err
+    assert "source.npy was removed" in capsys.readouterr().err
 
 
 def test_another_error_of_the_system_is_no_sentence_of_ours():

@@ -102,6 +102,7 @@ def test_a_number_that_another_process_has_by_now_is_not_the_parent(monkeypatch)
     assert parent_watch.lives()
 
 
+@pytest.mark.slow
 def test_two_copies_of_one_job_do_no_harm(tmp_path):
     """Both resume from and remove the same kept folder, and both end with the same bytes."""
     code = """

@@ -13,7 +13,7 @@ from certify_robustness import certify_robustness
 from craft_examples import craft_examples
 from evaluate_robustness import evaluate_robustness
 from gauntlet.certify import Certificate
-from gauntlet.core import records, scoring, tensor_io
+from gauntlet.core import plugins, records, scoring, tensor_io
 from gauntlet.core.errors import GauntletError
 from gauntlet.evaluation import certificate_ledger
 from gauntlet.stages import certify, craft, partial
@@ -327,7 +327,10 @@ def test_stages_certify_then_spare(stage):
 
 
 def test_a_certified_image_that_falls_in_the_sample_ends_the_attack(stage, monkeypatch):
-    monkeypatch.setitem(sys.modules, "gauntlet.certify.liar", liar(1.0))
+    module, find = liar(1.0), plugins.find
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    path = plugins.LIBRARY / "certify" / "liar.py"
+    monkeypatch.setattr(plugins, "find", lambda *who: path if who[1] == "liar" else find(*who))
     claims = [{"kind": "liar", "norm": "linf", "eps": 0.9}]
     told = r"Attack 'pgd' succeeds on image \d+ at linf 0.9, but .*mine/test.*error in Gauntlet"
     with pytest.raises(GauntletError, match=told):

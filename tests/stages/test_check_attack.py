@@ -40,7 +40,7 @@ def test_sound_attacks_pass(name, precision):
 @pytest.mark.parametrize("name", WEAK)
 def test_weak_attacks_are_refused(name):
     record = check_attack.check_attack(WEAK[name], 64, "float32", CPU)
-    assert not record["passed"] and "images standing that lie within reach" in record["reason"]
+    assert not record["passed"] and "whose exact distance is within reach" in record["reason"]
 
 
 def test_what_has_no_distance_passes_unchecked():
@@ -71,8 +71,8 @@ def test_exact_distances_are_exact(norm, make):
 
 
 def test_a_refused_attack_has_no_accuracy_but_still_counts():
-    row = {"attack": "weak", "robust_accuracy": 0.9, "warning": ""} | dict.fromkeys(metrics.REFUSED)
-    kept = metrics._warned(row | {"robust_accuracy": 0.9}, {"passed": False, "reason": "r"}, ["w"])
-    assert kept["robust_accuracy"] is None and kept["warning"] == "w; weak refused: r"
-    fine = metrics._warned(row | {"robust_accuracy": 0.9}, {"passed": True}, [])
-    assert fine["robust_accuracy"] == 0.9 and fine["warning"] == ""
+    row = {"attack": "weak", "robust_accuracy": 0.9} | dict.fromkeys(metrics.REFUSED)
+    kept = metrics._checked(row | {"robust_accuracy": 0.9}, {"passed": False, "reason": "r"}, ["w"])
+    assert kept["robust_accuracy"] is None and kept["warnings"] == ["w", "weak refused: r"]
+    fine = metrics._checked(row | {"robust_accuracy": 0.9}, {"passed": True}, [])
+    assert fine["robust_accuracy"] == 0.9 and fine["warnings"] == []

@@ -22,8 +22,8 @@ CRAFTS = {"craft-pgd", "craft-noise"}
 EDITS = {
     "attack's code": (
         "lib/gauntlet/attacks/pgd.py",
-        "steps < 1",
-        "steps < 2",
+        "require_not_negative(step=step)",
+        "require_not_negative(step=step * 1)",
         {"train-standard", "craft-pgd"},
     ),
     "noise attack's code": (
@@ -54,11 +54,11 @@ EDITS = {
         "lib/gauntlet/core/tolerance.py",
         "SLACK = 1e-6",
         "SLACK = 1e-5",
-        TRAININGS | CRAFTS,
+        TRAININGS | CRAFTS | {"evaluate"},
     ),
     "FGSM, which validates": ("lib/gauntlet/attacks/fgsm.py", "steps=1", "steps=2", TRAININGS),
     "stage script": ("scripts/craft_examples.py", '"white-box"', '"whitebox"', CRAFTS),
-    "docstring": ("lib/gauntlet/attacks/pgd.py", "Climb a loss", "Ascend one", set()),
+    "docstring": ("lib/gauntlet/attacks/pgd.py", "Raise a loss", "Increase one", set()),
     "comment": ("lib/gauntlet/training/loop.py", "import logging", "# more\nimport logging", set()),
     "layout": (
         "lib/gauntlet/core/threat_models.py",

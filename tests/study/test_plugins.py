@@ -21,7 +21,7 @@ from gauntlet.study.plan import Plan
 from gauntlet.study.resolve import attack_points
 from gauntlet.study.schema import complete, load_schema
 from tests.helpers.overlays import SCHEMA, completed
-from tests.helpers.own_plugins import ATTACK, FILES, study_of, written
+from tests.helpers.own_plugins import ATTACK, CERTIFICATE, FILES, study_of, written
 from tests.helpers.places import ROOT
 from tests.helpers.snakes import merged
 
@@ -37,7 +37,7 @@ def forget(monkeypatch):
     yield
     plugins.use([])
     for name in set(sys.modules) - before:
-        if name.rpartition(".")[2] in ("mine", "softened", "stripes", "above_chance"):
+        if name.rpartition(".")[2] in (path[:-3].split("/")[1] for path in FILES):
             del sys.modules[name]
 
 
@@ -85,6 +85,7 @@ def test_an_own_study_is_completed_specified_planned_and_sized(own):
     named = {name for job in plan.jobs.values() for name in specs.plugins(plan.spec(job))}
     assert {f"gauntlet.{name}" for name in ("attacks.mine", "training.defenses.softened")} < named
     assert {"gauntlet.data.stripes", "gauntlet.audit.above_chance"} < named
+    assert {"gauntlet.models.linear", "gauntlet.certify.boxes"} < named
     jobs = {job.rule: job for job in plan.jobs.values()}
     crafted = plan.spec(jobs["craft_examples"])
     assert [point["eps"] for point in crafted["points"]] == [0.05, 0.1]
@@ -92,6 +93,9 @@ def test_an_own_study_is_completed_specified_planned_and_sized(own):
     assert found[:3] == (144, 16, 40) and found.shape == (1, 8, 8)
     work = work_of("craft_examples", crafted, found)
     assert work.backwards == 2 * 1 * 40
+    assert work.cost.parameters == 64 * 16 + 16 * 2
+    proven = work_of("certify_robustness", plan.spec(jobs["certify_robustness"]), found)
+    assert proven.forwards == 2 * 3 * 40
     assert all(sizes.memory(job.rule, job.names) > 0 for job in plan.jobs.values())
 
 
@@ -103,6 +107,14 @@ def test_own_plug_ins_are_loaded_beside_the_package(own):
     assert json.loads(os.environ[plugins.ENVIRONMENT]) == [str(own)]
     with pytest.raises(GauntletError, match=f"no plug-in 'yours' in gauntlet/attacks/ or in {own}"):
         plugins.load("attacks", "yours")
+
+
+def test_a_plug_in_that_cannot_be_loaded_is_one_sentence(tmp_path):
+    text = "import nothing_of_this_name\n" + ATTACK
+    plugins.use([str(written(tmp_path, {"attacks/mine.py": text}))])
+    with pytest.raises(GauntletError, match=r"mine.py cannot be loaded \(ModuleNotFoundError: No"):
+        plugins.load("attacks", "mine")
+    assert "gauntlet.attacks.mine" not in sys.modules
 
 
 CRAFT = ("gauntlet.attacks.mine", "gauntlet.models.mlp")
@@ -159,7 +171,7 @@ MISTAKES = {
     "empty folder": ({"notes.txt": ""}, ["has none of the sub-folders attacks, audit"]),
     "a name of the package": (
         {"attacks/pgd.py": ATTACK.replace("def mine", "def pgd")},
-        ["'pgd' stands in", "allowed is each name of the family attacks once"],
+        ["'pgd' exists twice", "each name of the family attacks once"],
     ),
     "no function": (
         {"attacks/mine.py": ATTACK.replace("def mine", "def yours")},
@@ -175,6 +187,10 @@ MISTAKES = {
     ),
     "no norms": (
         {"attacks/mine.py": ATTACK.replace("NORMS", "N")},
+        ["NORMS in", "is None; allowed are some of linf"],
+    ),
+    "no norms of a certificate": (
+        {"certify/boxes.py": CERTIFICATE.replace("NORMS, DET", "N, DET")},
         ["NORMS in", "is None; allowed are some of linf"],
     ),
     "no threat": ({"attacks/mine.py": NORMLESS}, ["without the argument 'norm'", "THREAT", "SIZE"]),
@@ -217,7 +233,7 @@ def test_a_mistake_is_one_sentence_before_any_job(case, tmp_path):
 
 def test_a_name_in_two_folders_is_refused(own, tmp_path):
     other = written(tmp_path / "other", {"attacks/mine.py": ATTACK})
-    with pytest.raises(GauntletError, match=r"'mine' stands in .*own.* and in .*other"):
+    with pytest.raises(GauntletError, match=r"'mine' exists twice, in .*own.* and in .*other"):
         completed({"plugins": [str(own), str(other)]})
 
 

@@ -38,7 +38,7 @@ def done(tmp_path_factory):
 
 def test_a_closed_gate_fails_last_and_says_what_falls_short(done):
     home, printed = done
-    assert "The gate of 'tiny' stays closed" in printed
+    assert "The gate of 'tiny' is closed" in printed
     assert re.search(r"pgd_at seed 0 has clean accuracy [\d.]+ %; required is 100.0 %\.", printed)
     assert not (home / RESULTS / "gate.passed").exists()
     assert re.findall(r"Error in rule (\w+)", printed) == ["pass_gate"]
@@ -79,7 +79,7 @@ def test_another_list_of_checks_audits_again_but_attacks_nothing(done):
     assert not {"train_model", "craft_examples", "transfer_examples"} & jobs.keys()
 
 
-def test_nothing_required_is_told(done):
+def test_nothing_required_is_reported(done):
     home, _ = done
     printed = snakemake(home, "--nocolor", "gates", study=merged(STUDY, TINY), check=False)
     assert "requirements fit no model of the studies under run (tiny)" in printed

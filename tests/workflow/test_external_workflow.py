@@ -95,7 +95,7 @@ def test_a_state_dict_gives_the_originals_examples_to_the_bit(model, done):
         assert (done / f"results/runs/digits/{model}/as_given/seed0" / path).read_bytes() == own
 
 
-def test_a_study_takes_each_external_model_once_and_tells_that_it_was_given(done):
+def test_a_study_takes_each_external_model_once_and_says_that_it_was_given(done):
     runs = {(row["model"], row["defense"], row["seed"]) for row in rows(done)}
     assert runs == {("article_cnn", "baseline", seed) for seed in "01"} | {
         (model, "as_given", "0") for model in [*MODELS, "dark"]
@@ -117,11 +117,11 @@ def test_nothing_is_stale_and_input_settings_make_one_model_stale(done):
     assert {"onnx" in job for job in jobs["craft_examples"]} == {True}
 
 
-def test_wrong_settings_are_told_in_terminal_and_table(done):
-    told = r"clean accuracy is .* %.*: input settings"
-    assert re.search(f"WARNING: .*model.onnx: {told}", (done / "printed").read_text())
+def test_wrong_settings_are_reported_in_terminal_and_table(done):
+    warning = r"clean accuracy is .* %.*: input settings"
+    assert re.search(f"WARNING: .*model.onnx: {warning}", (done / "printed").read_text())
     for row in rows(done):
-        assert bool(re.search(told, row["warning"])) == (row["model"] == "dark"), row
+        assert bool(re.search(warning, row["warning"])) == (row["model"] == "dark"), row
 
 
 def test_a_file_that_is_not_there_ends_the_run_before_any_job(done):

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 import yaml
 
+from gauntlet.core.plugins import ENVIRONMENT
 from gauntlet.study.cost.estimate import load_config
 from gauntlet.study.job_table import JOBS, SHARDED, graph_spec, rule_edges, script_of
 from gauntlet.study.plan import Plan
@@ -39,6 +40,12 @@ WHOLE = {
         }
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch):
+    """Reading a configuration names its folders of plug-ins in the environment."""
+    monkeypatch.setenv(ENVIRONMENT, "[]")
 
 
 def graph(folder, shards):

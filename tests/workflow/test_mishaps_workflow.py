@@ -45,11 +45,13 @@ def _lose(home: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize("name", [SUMMARY, "results/studies/tiny/figures/curves.png"])
-def test_a_truncated_table_or_figure_is_told_before_any_job(name, home):
+def test_a_truncated_table_or_figure_is_reported_before_any_job(name, home):
     kept = (home / name).read_bytes()
     _cut(home / name)
     printed = snakemake(home, study=SMALL, check=False)
     assert f"{name} is not what" in printed and "Building DAG" not in printed
+    for look in ("-n", "--unlock"):
+        assert f"{name} is not what" in snakemake(home, look, study=SMALL)
     (home / name).unlink()
     snakemake(home, study=SMALL)
     assert (home / name).read_bytes() == kept
@@ -86,7 +88,7 @@ def test_a_clock_that_jumped_back_changes_no_result(done, home):
     assert differences(done, home) == []
 
 
-def test_results_from_the_future_are_told_and_make_no_number(done, home):
+def test_results_from_the_future_are_reported_and_make_no_number(done, home):
     _date(home / "results/data", time.time() + DAY)
     changed = merged(SMALL, {"attacks": {"quick": {"eps": 0.12}}})
     printed = snakemake(home, study=changed, check=False)
@@ -109,12 +111,12 @@ def test_two_snakemakes_on_one_folder(home):
     assert first.poll() is None
     printed = snakemake(home, study=SMALL, check=False)
     assert "cannot be locked" in printed and "Traceback" not in printed
-    told = first.communicate(timeout=300)[0]
-    assert first.returncode == 0, told[-3000:]
+    printed = first.communicate(timeout=300)[0]
+    assert first.returncode == 0, printed[-3000:]
     assert "Nothing to be done" in snakemake(home, "--", best, study=changed)
 
 
-def test_results_that_cannot_be_written_are_told_before_any_job(tmp_path):
+def test_results_that_cannot_be_written_are_reported_before_any_job(tmp_path):
     home = house(tmp_path / "house")
     (home / "results").mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", str(home / "results")]

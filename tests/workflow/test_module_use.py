@@ -13,22 +13,14 @@ from tests.helpers.snakes import STUDY, merged
 
 pytestmark = pytest.mark.workflow
 
-OTHER = f"""
-configfile: "own.yaml"
+PAGE = ROOT / "docs" / "how-to" / "use_as_a_module.md"
 
-module gauntlet:
-    snakefile: "{ROOT}/workflow/Snakefile"
-    config: config["robustness"]
-    prefix: "robustness"
 
-use rule * from gauntlet as gauntlet_*
-
-rule mine:
-    default_target: True
-    input: "robustness/results/data/mine/split.json"
-    output: "mine.txt"
-    shell: "cp {{input}} {{output}}"
-"""
+def described():
+    """Give the Snakefile of the page that describes modules, with the path of this checkout."""
+    code = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.S)[1]
+    assert "/path/to/gauntlet/" in code
+    return code.replace("/path/to/gauntlet/", f"{ROOT}/")
 
 
 def snakemake(folder, *arguments, check=True):
@@ -54,7 +46,7 @@ def other(tmp_path_factory):
     settings = {"source": "npz", "path": "own.npz", "split": {"test": 0.5, "validation": 0.2}}
     robustness = merged(configuration(), {"datasets": {"mine": settings}})
     (folder / "own.yaml").write_text(yaml.safe_dump({"robustness": robustness}))
-    (folder / "Snakefile").write_text(OTHER)
+    (folder / "Snakefile").write_text(described())
     return folder
 
 

@@ -10,7 +10,7 @@ from tests.helpers.snakes import house, planned, snakemake
 
 pytestmark = pytest.mark.workflow
 
-RUN = "results/runs/stripes/mlp/soft/seed0"
+RUN = "results/runs/stripes/net/soft/seed0"
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,11 @@ def test_the_study_has_the_results_of_each_plug_in(done):
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2 * 40 and {row["norm"] for row in rows} == {"linf"}
     assert {row["forwards"] for row in rows} != {"0"}
-    audit = _read(done, "results/studies/own/audit/stripes/mlp/soft/seed0/audit.json")
+    audit = _read(done, "results/studies/own/audit/stripes/net/soft/seed0/audit.json")
     assert [finding["check"] for finding in audit["findings"]] == ["gradients", "above_chance"]
     assert audit["findings"][1]["evidence"]["clean"] > 0.5
+    with (done / f"{RUN}/certificates/boxes/test/ledger.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 2 * 40
     check = _read(done, "results/checks/mine/check.json")
     assert check["checked"] and check["slack"] == 1.0 and check["passed"]
     assert len(check["cases"]) == 2

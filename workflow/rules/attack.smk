@@ -1,5 +1,5 @@
 rule check_attacks:
-    """Hold an attack against models whose exact minimal distance is known."""
+    """Test an attack on models whose exact minimal distance is known."""
     output:
         record=f"{CHECK}check.json",
         provenance=record_of("check_attacks"),
@@ -22,7 +22,7 @@ rule check_attacks:
 if SHARDS == 1:
 
     rule craft_examples:
-        """Make adversarial examples of one attack anew against one model (white-box)."""
+        """Make adversarial examples with one attack against one model (white-box)."""
         input:
             **data_inputs(),
             weights=file_needed("craft_examples", "weights", weights_file),
@@ -51,7 +51,7 @@ if SHARDS == 1:
 else:
 
     rule craft_shard:
-        """Make adversarial examples of one attack against one model, for a share of the images."""
+        """Make adversarial examples with one attack against one model, for a share of the images."""
         input:
             **data_inputs(),
             weights=file_needed("craft_shard", "weights", weights_file),
@@ -78,7 +78,7 @@ else:
             "../scripts/craft_examples.py"
 
     rule gather_examples:
-        """Join the shards of an attack: what one job without shards would have written."""
+        """Join the shards of an attack into the files that one job without shards writes."""
         input:
             shard_examples=gathered("examples.npy"),
             shard_draws=gathered("draws.npy"),
@@ -105,7 +105,7 @@ else:
 
 
 rule transfer_examples:
-    """Show one model the examples that were made against another."""
+    """Test one model on the examples that were made against another one."""
     input:
         **data_inputs(),
         weights=file_needed("transfer_examples", "weights", weights_file),

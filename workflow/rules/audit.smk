@@ -1,5 +1,5 @@
 rule audit_model:
-    """Put a model through the audit's checks: may its numbers be believed?"""
+    """Run the audit's checks on a model: are its numbers reliable?"""
     input:
         **data_inputs(),
         weights=file_needed("audit_model", "weights", weights_file),
@@ -39,7 +39,7 @@ rule audit_model:
 
 
 rule rerun_attack:
-    """Attack a model again where its audit found masking, by an attack that goes around it."""
+    """Attack a model again where its audit found gradient masking, with an attack that avoids it."""
     input:
         **data_inputs(),
         weights=file_needed("rerun_attack", "weights", weights_file),

@@ -1,5 +1,5 @@
 rule certify_robustness:
-    """Prove of each image how far no attack can break it, by one certificate."""
+    """Prove for each image a distance within which no attack can succeed, by one certificate."""
     input:
         **data_inputs(),
         weights=file_needed("certify_robustness", "weights", weights_file),

@@ -1,5 +1,5 @@
 rule download_data:
-    """Fetch or read a data set, verify its content and store it as arrays."""
+    """Download or read a data set, verify its content and store it as arrays."""
     input:
         files=source_files,
     output:

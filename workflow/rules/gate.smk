@@ -1,5 +1,5 @@
 rule gate:
-    """Hold a study's models against what is required of them, and write how they fare."""
+    """Compare a study's models with their requirements, and record the result."""
     input:
         rows=rules.collect_results.output.rows,
     output:
@@ -28,7 +28,7 @@ rule gate:
 
 
 rule pass_gate:
-    """Fail with the list of what falls short, after all else is made; else let the study pass."""
+    """Fail with a list of unmet requirements, after all else is made; else record that all are met."""
     input:
         record=rules.gate.output.record,
         others=other_results,

@@ -225,3 +225,9 @@ use rule plot_robustness as plot_rulegraph with:
         **sized("plot_rulegraph"),
     params:
         **params_of("plot_rulegraph"),
+
+
+# A variant keeps the script of the rule that it varies, whose path only a job can fill in. A report
+# reads scripts without jobs: so each rule names its own here.
+for figure in FIGURES:
+    getattr(rules, f"plot_{figure}").rule.script = f"../scripts/plot_{figure}.py"

@@ -6,7 +6,7 @@ SIZES = Sizes(SETTINGS)
 
 
 def sized(rule):
-    """Give a rule's memory and time, by its jobs' work; both are doubled with every attempt."""
+    """Give a rule's memory and time, by its jobs' work; both double with every attempt."""
 
     def mem_mb(wildcards, attempt):
         return SIZES.memory(rule, dict(wildcards.items()), attempt)

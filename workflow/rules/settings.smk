@@ -13,7 +13,7 @@ from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
 from gauntlet.study.paths import RUN, STUDY, TRANSFER, WEIGHTS
 
-# Planning makes millions of objects that stay: looking among them for garbage takes a tenth of it.
+# Planning creates millions of objects that stay; collecting garbage takes a tenth of its time.
 gc.set_threshold(200_000, 50, 50)
 
 NAME = "[a-z][a-z0-9_]*"

@@ -53,6 +53,11 @@ def sends_jobs():
     return workflow.non_local_exec
 
 
+def runs_no_job():
+    """Tell whether the command line asks for a plan, for unlocking or the like, and for no job."""
+    return snakemake_private.runs_no_job(sys.argv[1:])
+
+
 def asked_targets():
     """Give the targets of the command line; none before the rules are read."""
     return (workflow.dag_settings and workflow.dag_settings.targets) or ()

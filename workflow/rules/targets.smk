@@ -22,7 +22,14 @@ def required_gates(wildcards):
 
 def study_targets(study):
     """Give the tables, figures and gate of a study, without the file that says it is passed."""
-    tables = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "robustness.csv")
+    tables = (
+        "summary.json",
+        "summary.csv",
+        "summary.md",
+        "summary.tex",
+        "timings.csv",
+        "robustness.csv",
+    )
     tables += ("certificates.csv",)
     figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
     gate = ("gate.json", "gate.md") if gate_targets([study]) else ()

@@ -30,7 +30,7 @@ rule train_model:
 
 
 rule download_weights:
-    """Fetch an external model's file and verify its checksum."""
+    """Download an external model's file and verify its checksum."""
     output:
         file=f"{WEIGHTS}weights",
         provenance=record_of("download_weights"),
@@ -51,7 +51,7 @@ rule download_weights:
 
 
 rule import_model:
-    """Take a model from outside as it is given: read it, check it, keep it as ours are kept."""
+    """Import an external model: read it, check it, and store it like a trained one."""
     input:
         **data_inputs(),
         file=given_weights,
@@ -78,7 +78,7 @@ rule import_model:
 
 
 rule export_model:
-    """Write a model as TorchScript, torch.export file and ONNX, for other programs."""
+    """Export a model as TorchScript, torch.export file and ONNX, for other programs."""
     input:
         meta=f"{DATA}data.json",
         weights=file_needed("export_model", "weights", weights_file),

@@ -21,9 +21,8 @@ def audit_model(
 ):
     """Write the findings for programs (`record`) and for readers (`page`).
 
-    `ledgers` follow spec["attacks"], `transfers` spec["transfer"]; they
-    and `certificates` may be empty. Raises GauntletError if an attack
-    succeeds on a certified image: one of the two is then in error.
+    `ledgers` follow spec["attacks"], `transfers` spec["transfer"]; they and `certificates` may be
+    empty. Raises GauntletError if an attack succeeds on a certified image: one of both is in error.
     """
     from pathlib import Path
 
@@ -36,10 +35,8 @@ def audit_model(
     from gauntlet.stages import audit as auditing
     from gauntlet.stages import inputs
 
-    device = prepare(spec)
-    test, learned = (
-        inputs.load_part(images, labels, meta, split, part, device) for part in ("test", "train")
-    )
+    device, files = prepare(spec), (images, labels, meta, split)
+    test, learned = (inputs.load_part(*files, part, device) for part in ("test", "train"))
     model = inputs.trained_model(spec, meta, weights).to(device)
     known = {
         "history": auditing.read_history(history),

@@ -48,8 +48,8 @@ def craft_examples(
         np.save(draws, made.draws.flatten(0, 1).numpy())
         saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
         rows = judged(model, spec, eval_images, saved, "white-box", made)
-        told = (*COLUMNS, "certified") if spared else COLUMNS
-        records.write_rows(ledger, told, spared.marked(rows) if spared else rows)
+        columns = (*COLUMNS, "certified") if spared else COLUMNS
+        records.write_rows(ledger, columns, spared.marked(rows) if spared else rows)
 
 
 if __name__ == "__main__":

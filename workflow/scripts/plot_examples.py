@@ -18,19 +18,18 @@ def plot_examples(
     `images` and `data` are images.npy and data.json of spec["datasets"], in that order. Of a
     defense, the first ledger is shown.
     """
-    import json
     from pathlib import Path
 
     import numpy as np
 
-    from gauntlet.core.records import read_rows, run_of
+    from gauntlet.core.records import read_json, read_rows, run_of
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.examples import Shown, Source, draw
 
     sources = {}
     for name, array, text in zip(spec["datasets"], images, data, strict=True):
-        told = json.loads(Path(text).read_text(encoding="utf-8"))
-        sources[name] = Source(np.load(array, mmap_mode="r"), told["max_value"], told["classes"])
+        about = read_json(text)
+        sources[name] = Source(np.load(array, mmap_mode="r"), about["max_value"], about["classes"])
     shown = []
     for ledger, saved in zip(ledgers, examples, strict=True):
         attack = Path(ledger).parts[-3]

@@ -10,22 +10,16 @@ def plot_training(
 
     `splits` are the split.json of spec["datasets"], in that order.
     """
-    import json
-    from pathlib import Path
-
-    from gauntlet.core.records import read_rows, run_of
+    from gauntlet.core.records import read_json, read_rows, run_of
     from gauntlet.reporting.figures import style
     from gauntlet.reporting.figures.training import Training, draw
 
-    def read(path: str) -> dict:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-
-    parts = {n: read(path) for n, path in zip(spec["datasets"], splits, strict=True)}
+    parts = {n: read_json(path) for n, path in zip(spec["datasets"], splits, strict=True)}
     trainings = []
     for history, train in zip(histories, trains, strict=True):
-        names, rows = run_of(history), read_rows(history)
-        count = len(parts[names[0]]["validation"])
-        trainings.append(Training(*names, rows, read(train), count))
+        run, rows = run_of(history), read_rows(history)
+        count = len(parts[run.dataset]["validation"])
+        trainings.append(Training(*run, rows, read_json(train), count))
     style.render(lambda: draw(trainings), png, svg, spec["figures"])
 
 

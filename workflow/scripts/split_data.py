@@ -9,10 +9,11 @@ def split_data(images: str, labels: str, meta: str, split: str, report: str, *, 
     import logging
     from pathlib import Path
 
+    from gauntlet.core.records import read_json, write_json
     from gauntlet.data import read_array
     from gauntlet.data._split import split_indices, split_report
 
-    about = json.loads(Path(meta).read_text(encoding="utf-8"))
+    about = read_json(meta)
     classes, truth = about["classes"], read_array(labels)
     parts = split_indices(truth, classes, about["canonical"], **spec)
     foreign = bool(about["canonical"]) and spec.get("test") is not None
@@ -21,8 +22,7 @@ def split_data(images: str, labels: str, meta: str, split: str, report: str, *, 
         logging.getLogger("gauntlet.split_data").warning(warning)
     lists = {part: chosen.tolist() for part, chosen in parts.items()}
     Path(split).write_text(json.dumps(lists) + "\n", encoding="utf-8")
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    Path(report).write_text(text + "\n", encoding="utf-8")
+    write_json(report, found, sort=False)
 
 
 if __name__ == "__main__":

@@ -71,17 +71,17 @@ class House:
     def run(self, *arguments, **environment) -> tuple[int, str]:
         """Run the launcher to its end: exit code and what it said."""
         process = self.start(*arguments, **environment)
-        told = process.communicate(timeout=60)[1]
-        return process.returncode, told
+        printed = process.communicate(timeout=60)[1]
+        return process.returncode, printed
 
     def run_with_orphan(self, name: str, *arguments) -> tuple[int, str]:
         """Run the launcher while a job is in the queue that ends when the launcher has spoken."""
         self.job(name, f"until [ -e {self.top}/go ]; do sleep 0.05; done")
         process = self.start(*arguments)
-        told = process.stderr.readline()
+        printed = process.stderr.readline()
         (self.top / "go").touch()
-        told += process.stderr.read()
-        return process.wait(60), told
+        printed += process.stderr.read()
+        return process.wait(60), printed
 
     def job(self, name: str, command: str) -> None:
         """Put a job into the queue."""
@@ -119,17 +119,19 @@ def test_snakemake_gets_its_arguments_and_gives_its_exit_code(house):
 
 
 def test_orphans_are_waited_for(house):
-    code, told = house.run_with_orphan(f"{house.prefix}_1", "--every", "30", "--", "all")
+    code, printed = house.run_with_orphan(f"{house.prefix}_1", "--every", "30", "--", "all")
     assert code == 0 and house.calls() == [[["all"], []]]
-    assert "1 running and 0 waiting in the queue" in told and "waiting for them to end" in told
+    assert (
+        "1 running and 0 waiting in the queue" in printed and "waiting for them to end" in printed
+    )
     assert (house.top / "jobs" / "1" / "code").read_text().strip() == "0"
 
 
 def test_orphans_are_canceled(house):
     house.job(f"{house.prefix}_1", "sleep 60")
-    code, told = house.run("--orphans", "cancel", "--", "all")
+    code, printed = house.run("--orphans", "cancel", "--", "all")
     assert code == 0 and house.calls() == [[["all"], []]]
-    assert "canceling" in told and (house.top / "jobs" / "1" / "gone").exists()
+    assert "canceling" in printed and (house.top / "jobs" / "1" / "gone").exists()
 
 
 def test_jobs_of_other_folders_are_no_orphans(house):
@@ -151,9 +153,9 @@ def test_processes_of_jobs_on_this_machine_are_orphans_too(house):
     script.write_text("import time; time.sleep(60)")
     local = subprocess.Popen([sys.executable, str(script)], cwd=house.folder)
     try:
-        code, told = house.run("--orphans", "cancel", "--", "all")
+        code, printed = house.run("--orphans", "cancel", "--", "all")
         assert local.wait(10) == -signal.SIGTERM
-        assert code == 0 and "1 processes on this machine" in told
+        assert code == 0 and "1 processes on this machine" in printed
     finally:
         local.kill()
 
@@ -175,17 +177,17 @@ def test_locks_are_taken_off_after_the_orphans_are_gone(house):
 
 def test_what_cannot_be_unlocked_is_not_run(house):
     _lock(house)
-    code, told = house.run("--", "--refuse")
-    assert code == 1 and "could not be unlocked" in told
+    code, printed = house.run("--", "--refuse")
+    assert code == 1 and "could not be unlocked" in printed
     assert len(house.calls()) == 1
 
 
 def test_a_second_launcher_is_refused(house):
     first = house.start("--", "--wait")
     house.await_file("pid")
-    code, told = house.run("--", "all")
-    assert code == 1 and told.count("\n") == 1
-    assert f"a launcher already works in {house.folder} (process {first.pid}" in told
+    code, printed = house.run("--", "all")
+    assert code == 1 and printed.count("\n") == 1
+    assert f"a launcher already works in {house.folder} (process {first.pid}" in printed
     first.terminate()
     assert first.wait(30) == 5
 
@@ -225,16 +227,16 @@ def test_progress_is_shown(house):
 
 def test_a_silent_controller_is_one_sentence(house):
     (house.top / "jobs" / "down").touch()
-    code, told = house.run("--", "all")
-    assert code == 1 and house.calls() == [] and told.count("\n") == 1
-    assert "controller gave squeue no answer" in told
+    code, printed = house.run("--", "all")
+    assert code == 1 and house.calls() == [] and printed.count("\n") == 1
+    assert "controller gave squeue no answer" in printed
 
 
 def test_without_slurm_it_says_what_it_is_for(house):
     os.mkdir(house.top / "empty")
-    code, told = house.run("--", "all", PATH=str(house.top / "empty"))
-    assert code == 1 and told.count("\n") == 1
-    assert "squeue and scancel are not on PATH" in told
+    code, printed = house.run("--", "all", PATH=str(house.top / "empty"))
+    assert code == 1 and printed.count("\n") == 1
+    assert "squeue and scancel are not on PATH" in printed
 
 
 @pytest.mark.parametrize("arguments", [[], ["--"], ["--orphans", "keep", "--", "all"], ["all"]])

@@ -99,8 +99,8 @@ DAMAGE = {
 def test_what_is_not_proven_is_made_again(home, damage):
     _forget(home)
     damage(home / CHECK)
-    told = snakemake_records.adopt(home)
-    assert told.doubtful == 2 and told.whole > 0  # the file and its provenance
+    adopted = snakemake_records.adopt(home)
+    assert adopted.doubtful == 2 and adopted.whole > 0  # the file and its provenance
     assert set(_planned(home)) == {"check_attacks"}
 
 

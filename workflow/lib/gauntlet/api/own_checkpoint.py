@@ -1,10 +1,12 @@
 """What the workflow wrote beside a checkpoint: which model it is, for which images."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-RECORDS = "*.provenance.json"
+from gauntlet.core.files import PROVENANCE
+from gauntlet.core.records import read_or_empty
+
+RECORDS = f"*{PROVENANCE}"
 DATA = "data.json"
 
 
@@ -21,7 +23,7 @@ def recorded(path: str | Path) -> Recorded | None:
     """Find the record of a checkpoint in its folder; None if there is none that names it."""
     file = Path(path).resolve()
     for place in sorted(file.parent.glob(RECORDS)):
-        record = _read(place)
+        record = read_or_empty(place)
         for name in record.get("outputs", ()):
             if file.parts[-len(Path(name).parts) :] == Path(name).parts:
                 return _from(record, file.parents[len(Path(name).parts) - 1])
@@ -31,16 +33,8 @@ def recorded(path: str | Path) -> Recorded | None:
 def _from(record: dict, root: Path) -> Recorded | None:
     """Read the model's settings, and what is known of the images in the folder `root`."""
     known = [root / name for name in record.get("inputs", ()) if Path(name).name == DATA]
-    data = _read(known[0]) if known else {}
+    data = read_or_empty(known[0]) if known else {}
     settings = record.get("spec", {}).get("model")
     if not settings or not data:
         return None
     return Recorded(settings, tuple(data["shape"]), len(data["classes"]))
-
-
-def _read(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,8 +1,12 @@
 """A user's settings, checked and completed as the workflow does it: same names, same defaults."""
 
 import inspect
+import json
+import os
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +14,7 @@ import torch
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.locations import schema_path
-from gauntlet.core.plugins import available, folders, load
+from gauntlet.core.plugins import ENVIRONMENT, available, folders, load
 from gauntlet.study import schema
 from gauntlet.study.audit_gate import checks_of
 from gauntlet.study.certificates import certificate_points
@@ -68,13 +72,39 @@ def completed(family: str, word: str, kind: str, settings: dict[str, Any]) -> di
     for key in (key for key in NOT_HERE if key in settings and family != "models"):
         raise GauntletError(f"{key} is no setting of {word} '{kind}' here.")
     entry = {key: _plain(value) for key, value in settings.items()} | {switch: kind}
-    config = FRAME | {"plugins": folders(), family: FRAME.get(family, {}) | {NAME: entry}}
     try:
-        return schema.complete(config, schema_path())[family][NAME]
+        text = json.dumps(entry, sort_keys=True)
+    except TypeError as error:
+        raise GauntletError(
+            f"A setting of {word} '{kind}' is no number or text: {error}."
+        ) from None
+    return deepcopy(_completed(family, word, switch, text, tuple(folders())))
+
+
+@lru_cache(maxsize=256)
+def _completed(family: str, word: str, switch: str, text: str, own: tuple[str, ...]) -> dict:
+    """Complete an entry, given as JSON text so that the same entry is checked once."""
+    entry = json.loads(text)
+    config = FRAME | {"plugins": list(own), family: FRAME.get(family, {}) | {NAME: entry}}
+    try:
+        return _complete(config)[family][NAME]
     except GauntletError as error:
         prefix = f"{family}.{NAME}"
-        text = str(error).replace(f"{prefix}.{switch} is", f"{word} is").replace(f"{prefix}.", "")
-        raise GauntletError(_without_hidden(text.replace(prefix, word))) from None
+        message = (
+            str(error).replace(f"{prefix}.{switch} is", f"{word} is").replace(f"{prefix}.", "")
+        )
+        raise GauntletError(_without_hidden(message.replace(prefix, word))) from None
+
+
+def _complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Complete a configuration, and leave the process's environment as it was."""
+    before = os.environ.get(ENVIRONMENT)
+    try:
+        return schema.complete(config, schema_path())
+    finally:
+        os.environ.pop(ENVIRONMENT, None)
+        if before is not None:
+            os.environ[ENVIRONMENT] = before
 
 
 def _without_hidden(text: str) -> str:
@@ -142,7 +172,7 @@ def audit_settings(eps, norm: str, checks, limit: int, settings: dict[str, Any])
     study = {**FRAME["studies"]["study"], "audit": True if checks is None else list(checks)}
     config = FRAME | {"plugins": folders(), "audit": entry, "studies": {"study": study}}
     try:
-        whole = schema.complete(config, schema_path())
+        whole = _complete(config)
     except GauntletError as error:
         text = str(error).replace("studies.study.audit", "checks").replace("audit.images", "limit")
         raise GauntletError(text.replace("audit.", "")) from None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.inputs import own_settings
 from gauntlet.models import evaluating
 from gauntlet.stages.craft import EvalImages
 
@@ -45,7 +46,8 @@ def prepared(model: Callable, images, labels) -> Iterator[UserInputs]:
     truth = checked_labels(labels, len(pixels))
     device = _device_of(model, pixels)
     pixels, truth = pixels.to(device), truth.to(device)
-    with evaluating(model) if isinstance(model, nn.Module) else nullcontext():
+    mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
+    with mode, own_settings(model, device):
         classes = _classes_of(model, pixels[:FEW])
         if int(truth.max()) >= classes:
             raise GauntletError(

@@ -6,7 +6,7 @@ The package can be called: `gauntlet.audit(model, images, labels, eps=...)` is `
 import sys
 from collections.abc import Iterable, Iterator
 
-from gauntlet.audit._finding import FAIL, PASS, WARN, Finding
+from gauntlet.audit._finding import FAIL, PASS, WARN, Finding, skipped
 from gauntlet.audit._subject import Subject
 from gauntlet.core.callable_room import CallableRoom
 from gauntlet.core.plugins import load
@@ -15,9 +15,10 @@ sys.modules[__name__].__class__ = CallableRoom
 
 
 def audit(subject: Subject, checks: Iterable[str]) -> Iterator[Finding]:
-    """Put a model through the named checks, in their order."""
+    """Run the named checks on a model, in their order; without images all are skipped."""
     for name in checks:
-        yield load("audit", name)(subject)
+        check = load("audit", name)
+        yield check(subject) if len(subject.images) else skipped(name, "There are no images.")
 
 
 def verdict(findings: Iterable[Finding]) -> str:
@@ -27,5 +28,5 @@ def verdict(findings: Iterable[Finding]) -> str:
 
 
 def remedies(findings: Iterable[Finding]) -> list[str]:
-    """Name, sorted, what an attack must do to go around what was found."""
+    """Name, sorted, what an attack must do to work around what was found."""
     return sorted({finding.remedy for finding in findings if finding.remedy})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
 VERDICTS = (PASS, WARN, FAIL, SKIPPED)
 NOTHING = "Nothing to do."
-# Ways around what a check has found; an attack that takes them is due.
+# What an attack must do to work around what a check has found.
 STRENGTH, AVERAGE, STRAIGHT = "strength", "average", "straight_through"
 
 
@@ -13,9 +13,9 @@ STRENGTH, AVERAGE, STRAIGHT = "strength", "average", "straight_through"
 class Finding:
     """One check's verdict on a model: pass, warn, fail or skipped.
 
-    `evidence` holds the numbers it rests on (accuracies and shares from 0 to 1), `meaning` says in
-    one sentence what they say of the model, `advice` in one sentence what to do, and `remedy` names
-    the way around that an attack must take, or is empty.
+    `evidence` holds the numbers behind it (accuracies and shares from 0 to 1), `meaning` says in
+    one sentence what they mean, `advice` in one sentence what to do, and `remedy` names
+    what an attack must do to work around it, or is empty.
     """
 
     check: str
@@ -27,9 +27,9 @@ class Finding:
 
 
 def graded(value: float, warn: float, fail: float) -> str:
-    """Give the verdict on a value that should be small: from `warn` on, and from `fail` on.
+    """Give the verdict on a value that should be small: warn from `warn` on, fail from `fail` on.
 
-    The checks' thresholds stand between what was measured on 29 honest models and on tricks planted
+    The checks' thresholds lie between what was measured on 29 honest models and on tricks planted
     on two models of digits, 200 test images each. Honest are, of digits at linf 0.15, three seeds
     each of plain, noise, static, PGD, TRADES and FGSM-RS training; of Fashion-MNIST at linf 0.1
     three seeds each of plain, PGD and TRADES training on 4,000 images; of MNIST a plain network at
@@ -38,6 +38,11 @@ def graded(value: float, warn: float, fail: float) -> str:
     return FAIL if value >= fail else WARN if value >= warn else PASS
 
 
+def measured(value: float, warn: float, nothing: str, little: str) -> str:
+    """Give the meaning of a value that passed: `nothing` at 0 or below, else `little` with it."""
+    return nothing if value <= 0 else f"{little} {value:.4g}, which is below {warn:g}."
+
+
 def skipped(check: str, why: str, advice: str = NOTHING) -> Finding:
-    """Give the finding of a check that had nothing to look at."""
+    """Give the finding of a check that had nothing to check."""
     return Finding(check, SKIPPED, meaning=why, advice=advice)

@@ -1,7 +1,7 @@
-"""A model under audit: what the checks share, each thing computed once."""
+"""A model under audit: what the checks share, computed once each."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,12 +10,15 @@ from torch import Tensor
 
 from gauntlet.attacks.apgd import apgd
 from gauntlet.attacks.base.bpda import StraightThrough
+from gauntlet.attacks.base.losses import ce, margin
 from gauntlet.attacks.fgsm import fgsm
 from gauntlet.attacks.gaussian_noise import gaussian_noise
 from gauntlet.attacks.pgd import pgd
 from gauntlet.attacks.square import square
+from gauntlet.core.answers import logits_of
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
+from gauntlet.core.inputs import checked_images, checked_labels, checked_model, own_settings
 from gauntlet.core.rng import fixed_draws
 from gauntlet.core.scoring import outputs_note
 from gauntlet.core.threat_models import admissible, per_image
@@ -30,7 +33,7 @@ MOST_GAP = 1e30
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attack did to the audited images: who fell, bool [N], and its examples."""
+    """What one attack did to the audited images: where it succeeded, bool [N], and its examples."""
 
     success: Tensor
     images: Tensor
@@ -49,10 +52,10 @@ class Certified:
 
 @dataclass
 class Subject:
-    """A callable model, audited images [N, C, H, W] with labels [N] and places [N], and papers.
+    """A callable model, audited images [N, C, H, W] with labels [N] and places [N], and records.
 
-    `norm` and `eps` are the threat model; `budget` how much the attacks may cost (keys of BUDGET).
-    `test` and `train` are the parts' whole images and labels; `history` the training's rows by
+    `norm` and `eps` are the threat model; `budget` limits what the attacks cost (keys of BUDGET).
+    `test` and `train` are all images and labels of the parts; `history` the training's rows by
     epoch, `points` the attacks that were run on the test part
     (`AttackLedger`), and `certificates` what is proven. All but the first line may be empty.
     """
@@ -75,12 +78,17 @@ class Subject:
     certificates: Sequence[Certified] = ()
     _made: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        with own_settings(self.model, getattr(self.images, "device", "cpu")):
+            self.images = checked_images(self.images)
+            self.labels = checked_labels(self.labels, self.images)
+
     def batched(self, view: str = PLAIN) -> BatchedModel:
-        """Give the model as attacks see it: plain, or by a way around what hides gradients."""
+        """Give the model as attacks see it: plain, or changed so that its gradients are usable."""
         if view == STRAIGHT:
             return BatchedModel(self._straight, self.batch)
         if view == RESCALED:
-            return BatchedModel(lambda images: self.model(images) * self.rescaling, self.batch)
+            return BatchedModel(self._rescaled, self.batch)
         samples = self.budget["samples"] if view == AVERAGED else 1
         return BatchedModel(self.model, self.batch, samples=samples)
 
@@ -88,21 +96,24 @@ class Subject:
     def _straight(self) -> StraightThrough:
         return StraightThrough(self.model)
 
+    def _rescaled(self, images: Tensor) -> Tensor:
+        return logits_of(self.model(images), len(images)) * self.rescaling
+
     @cached_property
     def logits(self) -> Tensor:
         """Give the clean logits [N, K], of one pass."""
-        with self.steady("clean"):
-            return self.batched()(self.images)
+        with self.fixed("clean"):
+            return checked_model(self.batched(), self.labels)(self.images)
 
     @property
-    def right(self) -> Tensor:
-        """Tell which images are classified rightly: bool [N]."""
+    def correct(self) -> Tensor:
+        """Tell which images are classified correctly: bool [N]."""
         return self.logits.argmax(1) == self.labels
 
     @property
     def clean(self) -> float:
         """Give the clean accuracy."""
-        return share(self.right)
+        return share(self.correct)
 
     @property
     def classes(self) -> int:
@@ -110,8 +121,8 @@ class Subject:
         return self.logits.shape[1]
 
     @property
-    def whole(self) -> float:
-        """Give an eps whose ball holds every image there can be."""
+    def largest_eps(self) -> float:
+        """Give an eps whose ball holds every possible image."""
         return 1.0 if self.norm == "linf" else self.images[0].numel() ** 0.5
 
     @cached_property
@@ -124,19 +135,20 @@ class Subject:
     @cached_property
     def note(self) -> str:
         """Say what the outputs are if they are no logits."""
-        return outputs_note(self.batched(), self.images)
+        with self.fixed("note"):
+            return outputs_note(self.batched(), self.images)
 
     @property
     def collapse(self) -> str | None:
-        """Tell where the training collapsed, if its history says so."""
+        """Tell where the training collapsed, if its history shows it."""
         return find_collapse(self.history, self.single_step) if self.history else None
 
     def attack(
         self, kind: str, view: str = PLAIN, after: Sequence[Outcome] = (), **settings
     ) -> Outcome:
-        """Attack the images that are right and that no outcome in `after` felled; memoized.
+        """Attack images that are correct and were not changed by an outcome in `after`; memoized.
 
-        An image counts as fallen if float32 says, on the model itself, that its example is
+        An attack succeeded on an image if, in float32 and on the model itself, its example is
         misclassified and admissible.
         """
         rows = self.active(*after).nonzero().squeeze(1)
@@ -146,11 +158,11 @@ class Subject:
         return self._made[key]
 
     def _attacked(self, kind: str, view: str, rows: Tensor, settings: dict) -> Outcome:
-        success, found = torch.zeros_like(self.right), self.images.clone()
+        success, found = torch.zeros_like(self.correct), self.images.clone()
         if len(rows):
             images, labels = self.images[rows], self.labels[rows]
             streams = Streams.of_images(self.seed, self.index[rows.cpu()], "audit", kind, view)
-            with self.steady(kind, view):
+            with self.fixed(kind, view):
                 made = ATTACKS[kind](
                     self.batched(view), images, labels, streams=streams, **settings
                 )
@@ -161,7 +173,7 @@ class Subject:
     def judged(self, examples: Tensor, rows: Tensor, settings: dict) -> Tensor:
         """Tell which examples of some rows are admissible and misclassified by the model: [M]."""
         norm, eps = settings.get("norm", "none"), settings.get("eps", 0.0)
-        with self.steady("judge"):
+        with self.fixed("judge"):
             missed = self.batched()(examples).argmax(1) != self.labels[rows]
         return missed & admissible(examples, self.images[rows], norm, eps)
 
@@ -178,13 +190,13 @@ class Subject:
 
     @cached_property
     def scale_free(self) -> Outcome:
-        """Climb losses that know no scale, on what PGD leaves."""
+        """Run Auto-PGD on the margin, which no scale of logits affects, where PGD failed."""
         loss = {"norm": self.norm, "eps": self.eps, "steps": self.budget["steps"], "loss": "margin"}
         return self.attack("apgd", after=[self.pgd()], **loss)
 
     def active(self, *outcomes: Outcome) -> Tensor:
-        """Tell who is right and fell to none of the outcomes: bool [N]."""
-        kept = self.right.clone()
+        """Tell which images are correct, and in spite of all outcomes: bool [N]."""
+        kept = self.correct.clone()
         for outcome in outcomes:
             kept &= ~outcome.success
         return kept
@@ -195,21 +207,14 @@ class Subject:
 
     def cross_entropy_gradient(self, images: Tensor, view: str = PLAIN) -> Tensor:
         """Give the gradient [N, C, H, W] of the cross-entropy at images."""
-        labels = self.labels
-        return self._gradient(
-            images,
-            view,
-            lambda logits, rows: torch.nn.functional.cross_entropy(
-                logits, labels[rows], reduction="none"
-            ),
-        )
+        return self._gradient(images, view, lambda logits, rows: ce(logits, self.labels[rows]))
 
     def margin_gradient(self, images: Tensor, view: str = PLAIN) -> Tensor:
         """Give the gradient [N, C, H, W] of the margin at images."""
         return self._gradient(images, view, lambda logits, rows: margin(logits, self.labels[rows]))
 
     def _gradient(self, images: Tensor, view: str, objective: Callable) -> Tensor:
-        with self.steady("gradient"):
+        with self.fixed("gradient"):
             return self.batched(view).gradient(images, objective)[0]
 
     def nearby(self, purpose: str, length: float, sign: bool = False) -> Tensor:
@@ -222,15 +227,12 @@ class Subject:
         draw = streams.normal(*shape, device=self.images.device)
         return length * draw / per_image(draw.flatten(1).norm(dim=1).clamp(min=1e-12))
 
-    def steady(self, *purpose: str) -> AbstractContextManager:
-        """Let a model that draws random numbers draw the same for one purpose."""
-        return fixed_draws(self.seed, "audit", *purpose)
-
-
-def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Give the highest other logit minus the label's [M]: above 0 the image is misclassified."""
-    others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
-    return others - logits.gather(1, labels[:, None]).squeeze(1)
+    @contextmanager
+    def fixed(self, *purpose: str) -> Iterator[None]:
+        """Evaluate the model under its own settings, with the same random draws for one purpose."""
+        draws = fixed_draws(self.seed, "audit", *purpose)
+        with own_settings(self.model, self.images.device), draws:
+            yield
 
 
 def share(values: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""A stand-in for a model, trained on its answers alone."""
+"""A substitute for a model, trained on nothing but its answers."""
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ def substitute(subject: Subject) -> BatchedModel:
     """
     stream = generator(subject.seed, "audit substitute")
     images = _images(subject, stream)
-    with subject.steady("substitute"):
+    with subject.fixed("substitute"):
         answers = subject.batched()(images).argmax(1)
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=stream)))
         network = nn.Sequential(
@@ -29,6 +29,11 @@ def substitute(subject: Subject) -> BatchedModel:
             nn.ReLU(),
             nn.Linear(HIDDEN, subject.classes),
         ).to(images.device)
+        _fit(network, images, answers, stream)
+    return BatchedModel(network.requires_grad_(False), subject.batch)
+
+
+def _fit(network: nn.Module, images: Tensor, answers: Tensor, stream: torch.Generator) -> None:
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     for _ in range(EPOCHS):
         order = torch.randperm(len(images), generator=stream).to(images.device)
@@ -37,16 +42,15 @@ def substitute(subject: Subject) -> BatchedModel:
             with torch.enable_grad():
                 cross_entropy(network(images[rows]), answers[rows]).backward()
             optimizer.step()
-    return BatchedModel(network.requires_grad_(False), subject.batch)
 
 
-def craft_on(twin: BatchedModel, subject: Subject, rows: Tensor) -> Tensor:
-    """Attack a stand-in with PGD of full strength on some of the subject's images: [M, C, H, W]."""
+def craft_on(network: BatchedModel, subject: Subject, rows: Tensor) -> Tensor:
+    """Attack a substitute by PGD with all steps on some of the subject's images: [M, C, H, W]."""
     images, labels = subject.images[rows], subject.labels[rows]
     streams = Streams.of_images(subject.seed, subject.index[rows.cpu()], "audit", "substitute")
     steps = subject.budget["steps"]
     area = {"norm": subject.norm, "eps": subject.eps, "step": 2.5 * subject.eps / steps}
-    made = pgd(twin, images, labels, streams=streams, steps=steps, early_stop=False, **area)
+    made = pgd(network, images, labels, streams=streams, steps=steps, early_stop=False, **area)
     return made.images
 
 

@@ -19,24 +19,40 @@ def calibration(subject: Subject) -> Finding:
     models, so that this only warns.
     """
     outcome = subject.pgd()
-    with subject.steady("calibration"):
-        hostile = subject.batched()(outcome.images)
-    errors = [
-        expected_error(logits, subject.labels, subject.note) for logits in (subject.logits, hostile)
-    ]
-    clean, attacked = (round(error, 4) for error in errors)
+    with subject.fixed("calibration"):
+        attacked_logits = subject.batched()(outcome.images)
+    seen = (subject.logits, attacked_logits)
+    clean, attacked = (
+        round(expected_error(logits, subject.labels, subject.note), 4) for logits in seen
+    )
     evidence = {"clean_calibration_error": clean, "calibration_error_under_attack": attacked}
     if clean < CLEAN_AT and attacked < ATTACKED_AT:
         meaning = "Confidence follows accuracy, under attack too."
         return Finding("calibration", PASS, evidence, meaning)
+    parts = []
+    if clean >= CLEAN_AT:
+        parts.append(_said("on clean images", seen[0], subject.labels, subject.note, clean))
+    if attacked >= ATTACKED_AT:
+        parts.append(_said("under attack", seen[1], subject.labels, subject.note, attacked))
     return Finding(
         "calibration",
         WARN,
         evidence,
-        "The model is sure of answers that are wrong, so its confidence warns of nothing.",
-        "Do not use confidence to tell attacks; models trained with attacks inside are calibrated "
-        "better.",
+        f"Confidence does not follow accuracy: {'; '.join(parts)}.",
+        "Do not detect attacks by confidence; scale the logits on validation data before "
+        "confidences are used (temperature scaling).",
     )
+
+
+def _said(where: str, logits: torch.Tensor, labels: torch.Tensor, note: str, error: float) -> str:
+    """Say in which direction confidence and accuracy differ."""
+    confidence, answer = (logits if note else logits.softmax(1)).max(1)
+    sure, right = float(confidence.mean()), float((answer == labels).double().mean())
+    numbers = f"(mean confidence {sure:.2f}, accuracy {right:.2f})"
+    if abs(sure - right) < error / 2:
+        return f"{where} confidence is too high on some images and too low on others {numbers}"
+    direction = "overconfident" if sure > right else "underconfident"
+    return f"{where} the model is {direction} {numbers}"
 
 
 def expected_error(logits: torch.Tensor, labels: torch.Tensor, note: str = "") -> float:

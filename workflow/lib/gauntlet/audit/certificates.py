@@ -1,4 +1,4 @@
-"""What is certified cannot fall."""
+"""A certified image cannot have an adversarial example."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ ORDER = 190  # place among the checks
 
 
 def certificates(subject: Subject) -> Finding:
-    """Hold every certificate against every example, per image: certified <= robust <= clean."""
+    """Compare every certificate with every example, per image: certified <= robust <= clean."""
     if not subject.certificates:
         return skipped("certificates", "There is no certificate for this model.")
     proven, broken = 0, []
@@ -20,14 +20,15 @@ def certificates(subject: Subject) -> Finding:
             broken += [(image, certificate, point.attack) for image in _broken(certificate, point)]
     evidence = {"certified_images": proven, "contradictions": len(broken)}
     if not broken:
-        return Finding("certificates", PASS, evidence, "No certified image fell to any attack.")
+        return Finding("certificates", PASS, evidence, "No attack succeeded on a certified image.")
     image, certificate, attack = broken[0]
     return Finding(
         "certificates",
         FAIL,
         evidence,
         f"Image {image} is certified by {certificate.kind} at {certificate.norm} "
-        f"{certificate.eps:g}, and yet is wrong or fell to {attack}: one of the two is in error.",
+        f"{certificate.eps:g}, and yet is wrong or changed by "
+        f"{attack}: one of the two is in error.",
         "Report this as an error of the certificate or of the attack's judge.",
     )
 

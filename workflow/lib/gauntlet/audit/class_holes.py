@@ -1,4 +1,4 @@
-"""No class may stand far below the others."""
+"""No class may be far less accurate than the others."""
 
 import torch
 
@@ -20,7 +20,7 @@ def class_holes(subject: Subject) -> Finding:
     clean accuracy of 0.13 to 0.69 where all have 0.78 to 0.85, so that a hole only warns.
     """
     images, labels = subject.test if subject.test is not None else (subject.images, subject.labels)
-    with subject.steady("classes"):
+    with subject.fixed("classes"):
         clean = subject.batched()(images).argmax(1) == labels
     robust = subject.active(subject.pgd())
     holes = {
@@ -37,7 +37,9 @@ def class_holes(subject: Subject) -> Finding:
     }
     verdict = WARN if holes["clean"] or holes["robust"] else PASS
     if verdict == PASS:
-        return Finding("class_holes", PASS, evidence, "No class stands far below the others.")
+        return Finding(
+            "class_holes", PASS, evidence, "No class is far less accurate than the others."
+        )
     return Finding(
         "class_holes",
         verdict,

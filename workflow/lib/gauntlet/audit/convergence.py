@@ -1,6 +1,6 @@
 """More steps and restarts must not change the number."""
 
-from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
+from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.03, 0.12
@@ -9,7 +9,7 @@ ORDER = 110  # place among the checks
 
 
 def convergence(subject: Subject) -> Finding:
-    """Attack what PGD leaves with four times the steps, from two more starts.
+    """Attack where PGD failed with four times the steps, from two more starts.
 
     Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness".
 
@@ -26,13 +26,16 @@ def convergence(subject: Subject) -> Finding:
         "drop": drop,
     }
     if verdict == "pass":
-        meaning = "More steps and restarts change nothing: the attack has converged."
+        meaning = measured(
+            *(drop, WARN_AT, "More steps and restarts change nothing: the attack has converged."),
+            "More steps and restarts lower the accuracy by",
+        )
         return Finding("convergence", verdict, evidence, meaning)
     return Finding(
         "convergence",
         verdict,
         evidence,
         "More steps and restarts still lower the accuracy, so the attack has not converged.",
-        "Raise steps and restarts until the number stands still.",
+        "Raise steps and restarts until the accuracy no longer falls.",
         STRENGTH if verdict == FAIL else "",
     )

@@ -1,10 +1,11 @@
-"""Gradients must say what happens when the image changes."""
+"""Gradients must predict how the margin changes with the image."""
 
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.base.losses import margin
 from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
-from gauntlet.audit._subject import PLAIN, Subject, margin
+from gauntlet.audit._subject import PLAIN, Subject
 from gauntlet.audit._subject import STRAIGHT as THROUGH
 
 REACH, DIRECTIONS = 0.25, 4  # of eps; random directions per image
@@ -21,8 +22,8 @@ def finite_differences(subject: Subject) -> Finding:
     Measured (see `graded`): the correlation is 0.91 to 0.98 on honest models, 0 where gradients
     are cut off, 0.33 with a random size, 0.6 with noise, 0.07 to 0.67 after a collapse.
     """
-    told, real = _slopes(subject, PLAIN)
-    agreement = correlation(told, real)
+    predicted, real = _slopes(subject, PLAIN)
+    agreement = correlation(predicted, real)
     verdict = graded(round(1 - agreement, 4), WARN_AT, FAIL_AT)
     evidence = {"correlation": agreement}
     if verdict == "pass":
@@ -39,7 +40,7 @@ def finite_differences(subject: Subject) -> Finding:
         "finite_differences",
         verdict,
         evidence,
-        "Gradients do not say what happens when the image changes: they are shattered or cut off.",
+        "Gradients do not predict how the margin changes: they are shattered or cut off.",
         "Attack with a straight-through gradient (BPDA), as tried here, and by random search.",
         STRAIGHT if verdict == FAIL else "",
     )
@@ -51,23 +52,23 @@ def _slopes(subject: Subject, view: str) -> tuple[Tensor, Tensor]:
     room = length if subject.norm == "linf" else 0.0
     base = subject.images.clamp(room, max(1 - room, room))
     slope = subject.margin_gradient(base, view)
-    told, real = [], []
+    predicted, real = [], []
     for number in range(DIRECTIONS):
         move = subject.nearby(f"direction {number}", length, sign=True)
         ends = []
         for side in (1, -1):
-            with subject.steady("ends"):
+            with subject.fixed("ends"):
                 ends.append(margin(subject.batched()(base + side * move), subject.labels))
-        told.append((slope * move).flatten(1).sum(1))
+        predicted.append((slope * move).flatten(1).sum(1))
         real.append((ends[0] - ends[1]) / 2)
-    keep = subject.right
-    return torch.cat([part[keep] for part in told]), torch.cat([part[keep] for part in real])
+    keep = subject.correct
+    return torch.cat([part[keep] for part in predicted]), torch.cat([part[keep] for part in real])
 
 
-def correlation(told: Tensor, real: Tensor) -> float:
+def correlation(predicted: Tensor, real: Tensor) -> float:
     """Give the correlation of two lists of numbers, 0 where one of them never changes."""
-    told, real = told.double(), real.double()
-    told, real = told - told.mean(), real - real.mean()
-    size = told.norm() * real.norm()
-    value = float((told * real).sum() / size) if float(size) > 0 else 0.0
+    predicted, real = predicted.double(), real.double()
+    predicted, real = predicted - predicted.mean(), real - real.mean()
+    size = predicted.norm() * real.norm()
+    value = float((predicted * real).sum() / size) if float(size) > 0 else 0.0
     return round(value, 4) if value == value else 0.0

@@ -2,7 +2,7 @@
 
 import torch
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject, share
 
 WARN_AT, FAIL_AT = 0.01, 0.1
@@ -21,7 +21,7 @@ def gradients(subject: Subject) -> Finding:
     saturate or gradients are cut off.
     """
     near = (subject.images + subject.nearby("gradients", subject.eps / 2)).clamp(0, 1)
-    right = subject.right
+    right = subject.correct
     loss = subject.cross_entropy_gradient(near).flatten(1)[right]
     border = subject.margin_gradient(near).flatten(1)[right]
     finite = loss.isfinite().all(1)
@@ -34,15 +34,19 @@ def gradients(subject: Subject) -> Finding:
         "median_size": float(f"{float(size.median()):.3g}") if len(size) else 0.0,
     }
     lost = sum(evidence[name] for name in ("zero", "tiny", "not_finite"))
-    verdict = graded(max(lost, evidence["zero_of_margin"]), WARN_AT, FAIL_AT)
+    worst = round(max(lost, evidence["zero_of_margin"]), 4)
+    verdict = graded(worst, WARN_AT, FAIL_AT)
     if verdict == "pass":
-        meaning = "Input gradients are neither zero nor tiny nor infinite."
+        meaning = measured(
+            *(worst, WARN_AT, "Input gradients are neither zero nor tiny nor infinite."),
+            "The share of images with a zero, tiny or infinite gradient is",
+        )
         return Finding("gradients", verdict, evidence, meaning)
     return Finding(
         "gradients",
         verdict,
         evidence,
-        "Images have no usable input gradient, so attacks that climb it stand still.",
-        "Attack with a loss that no scale hides or, where that has none either, straight through.",
+        "Images have no usable input gradient, so gradient attacks cannot move.",
+        "Attack with the margin or, where that has no gradient, with a straight-through gradient.",
         STRAIGHT if verdict == FAIL else "",
     )

@@ -1,4 +1,4 @@
-"""Test images must not have been trained on."""
+"""No test image may be among the training images."""
 
 import hashlib
 
@@ -39,12 +39,12 @@ def leakage(subject: Subject) -> Finding:
         max(evidence["also_in_training"], evidence["nearly_in_training"]), WARN_AT, FAIL_AT
     )
     if verdict == "pass":
-        return Finding("leakage", verdict, evidence, "No test image was trained on.")
+        return Finding("leakage", verdict, evidence, "No test image is among the training images.")
     return Finding(
         "leakage",
         verdict,
         evidence,
-        "Test images, or their twins, are among the training images, so accuracies are too high.",
+        "Test images, or near copies, are among the training images, so accuracies are too high.",
         "Remove duplicates from the data and split it anew."
         if verdict == FAIL
         else "State the number of duplicates beside the results.",

@@ -1,7 +1,6 @@
 """The loss of a robust model is nearly linear around an image."""
 
-import torch
-
+from gauntlet.attacks.base.gradients import length
 from gauntlet.audit._finding import FAIL, PASS, STRENGTH, Finding, graded, skipped
 from gauntlet.audit._subject import Subject
 
@@ -13,35 +12,36 @@ ORDER = 120  # place among the checks
 def linearity(subject: Subject) -> Finding:
     """Compare gradients at the image with gradients at random points of the ball.
 
-    Only a model that withstands one step is expected to be locally linear. Sources: Andriushchenko
+    Only a model that is robust to one step should be locally linear. Sources: Andriushchenko
     & Flammarion 2020, "Understanding and Improving Fast Adversarial Training" (gradient alignment);
     Qin et al. 2019, "Adversarial Robustness through Local Linearization".
 
     Measured (see `graded`): the cosine is 0.79 to 0.94 on honest models trained by an attack,
-    0.29 on a plain network of MNIST that withstands one step, 0.02 to 0.16 after a collapse.
+    0.29 on a plain network of MNIST that is robust to one step, 0.02 to 0.16 after a collapse.
     """
     if subject.accuracy(subject.one_step()) < CLAIMED * subject.clean:
-        why = "The model falls to one step, so no linear loss is expected of it."
+        why = "One step lowers the accuracy much, so no linear loss is expected."
         return skipped("linearity", why)
     near = (subject.images + subject.nearby("linearity", subject.eps)).clamp(0, 1)
     slopes = [
-        subject.cross_entropy_gradient(points).flatten(1)[subject.right]
+        subject.cross_entropy_gradient(points).flatten(1)[subject.correct]
         for points in (subject.images, near)
     ]
-    aligned = round(float(torch.nn.functional.cosine_similarity(*slopes).nan_to_num().mean()), 4)
+    here, there = (slope.double() / length(slope)[:, None] for slope in slopes)
+    aligned = round(float((here * there).sum(1).nan_to_num().mean()), 4)  # cosine, 0 without slope
     verdict = graded(-aligned, -WARN_BELOW, -FAIL_BELOW)
     evidence = {
         "gradient_alignment": aligned,
         "one_step_accuracy": subject.accuracy(subject.one_step()),
     }
     if verdict == PASS:
-        meaning = "Gradients point alike all over the ball."
+        meaning = "Gradients have similar directions all over the ball."
         return Finding("linearity", verdict, evidence, meaning)
     return Finding(
         "linearity",
         verdict,
         evidence,
-        "The model withstands one step, but its gradients point elsewhere a little further on.",
-        "Trust attacks of many steps and restarts only.",
+        "The model is robust to one step, but its gradients have other directions nearby.",
+        "Trust only attacks with many steps and restarts.",
         STRENGTH if verdict == FAIL else "",
     )

@@ -1,6 +1,6 @@
 """The size of the logits must not decide what an attack finds."""
 
-from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded
+from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded, measured
 from gauntlet.audit._subject import RESCALED, Subject
 
 WARN_AT, FAIL_AT = 0.06, 0.12
@@ -8,10 +8,10 @@ ORDER = 50  # place among the checks
 
 
 def logit_scale(subject: Subject) -> Finding:
-    """Attack what PGD on cross-entropy leaves with rescaled logits, and with the margin.
+    """Attack where PGD on cross-entropy failed with rescaled logits, and with the margin.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (losses that know no scale).
+    Diverse Parameter-free Attacks" (losses that do not depend on the scale).
 
     Measured (see `graded`): drops are 0 to 0.08 on honest models (the other loss is a better
     one, too), 0.38 and 0.78 with logits times 1000.
@@ -26,13 +26,16 @@ def logit_scale(subject: Subject) -> Finding:
     verdict = graded(max(drops.values()), WARN_AT, FAIL_AT)
     evidence = {"accuracy": left, "rescaling": float(f"{subject.rescaling:.3g}")} | drops
     if verdict == "pass":
-        meaning = "Another scale of the logits finds no more."
+        meaning = measured(
+            *(max(drops.values()), WARN_AT, "Another scale of the logits finds no more."),
+            "With rescaled logits or the margin the accuracy is lower by",
+        )
         return Finding("logit_scale", verdict, evidence, meaning)
     return Finding(
         "logit_scale",
         verdict,
         evidence,
-        "Attacks find more when logits are rescaled or the loss knows no scale: they saturate.",
+        "Attacks succeed more often with rescaled logits or the margin: the logits saturate.",
         "Use loss: margin or dlr, or the ensembles gauntlet and autoattack.",
         STRENGTH if verdict == FAIL else "",
     )

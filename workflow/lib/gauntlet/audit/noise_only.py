@@ -1,9 +1,9 @@
-"""Withstanding noise is no robustness."""
+"""Accuracy under noise is not adversarial robustness."""
 
 from gauntlet.audit._finding import PASS, WARN, Finding
 from gauntlet.audit._subject import Subject
 
-HOLDS, FALLS, DRAWS = 0.8, 0.3, 10  # shares of the clean accuracy; noisy copies
+HIGH, LOW, DRAWS = 0.8, 0.3, 10  # shares of the clean accuracy; noisy copies
 ORDER = 150  # place among the checks
 
 
@@ -21,13 +21,13 @@ def noise_only(subject: Subject) -> Finding:
     noise = subject.accuracy(subject.attack("noise", sigma=sigma, draws=DRAWS))
     hostile = subject.accuracy(subject.pgd())
     evidence = {"sigma": round(sigma, 6), "accuracy_under_noise": noise, "robust_accuracy": hostile}
-    if noise < HOLDS * subject.clean or hostile > FALLS * subject.clean:
-        meaning = "What the model withstands is not noise alone."
+    if noise < HIGH * subject.clean or hostile > LOW * subject.clean:
+        meaning = "The model is not accurate under noise alone."
         return Finding("noise_only", PASS, evidence, meaning)
     return Finding(
         "noise_only",
         WARN,
         evidence,
-        "The model withstands noise and falls to gradients: noise says nothing about attacks.",
+        "The model is accurate under noise and not under PGD: noise says nothing about attacks.",
         "Do not present accuracy under noise or corruptions as adversarial robustness.",
     )

@@ -1,6 +1,6 @@
 """One gradient step must not do more than many."""
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.03
@@ -24,12 +24,16 @@ def one_step(subject: Subject) -> Finding:
         "lead_of_one_step": round(lead, 4),
     }
     if verdict == "pass":
-        return Finding("one_step", verdict, evidence, "Many steps do at least as much as one.")
+        meaning = measured(
+            *(round(lead, 4), WARN_AT, "Many steps succeed at least as often as one."),
+            "One step succeeds more often than many by a share of",
+        )
+        return Finding("one_step", verdict, evidence, meaning)
     return Finding(
         "one_step",
         verdict,
         evidence,
-        "One gradient step fells images that many steps leave standing, so the gradients mislead.",
+        "One gradient step succeeds more often than many steps, so the gradients mislead.",
         "Attack with a straight-through gradient, more restarts and random search.",
         STRAIGHT if verdict == FAIL else "",
     )

@@ -1,4 +1,4 @@
-"""Robust accuracy can fall while training goes on."""
+"""Robust accuracy can fall during training."""
 
 from gauntlet.audit._finding import PASS, WARN, Finding, skipped
 from gauntlet.audit._subject import Subject
@@ -21,7 +21,7 @@ def overfitting(subject: Subject) -> Finding:
     drop = round(max(robust) - robust[-1], 4)
     evidence = {"best": max(robust), "last": robust[-1], "drop": drop}
     if drop < DROP or subject.selection == "best":
-        meaning = "The weights that were attacked are not past their best."
+        meaning = "The weights that were attacked are not overfitted."
         return Finding("overfitting", PASS, evidence, meaning)
     return Finding(
         "overfitting",

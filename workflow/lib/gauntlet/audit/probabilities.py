@@ -9,12 +9,12 @@ ORDER = 40  # place among the checks
 
 
 def probabilities(subject: Subject) -> Finding:
-    """Recognize outputs that are probabilities, and attack what stands before the softmax.
+    """Recognize outputs that are probabilities, and attack the logits before the softmax.
 
     Source: Carlini & Wagner 2016, "Defensive Distillation is Not Robust to Adversarial Examples".
 
-    Measured (see `graded`): what stands before a softmax of temperature 0.02 lowers the
-    accuracy by 0.21 to 0.72.
+    Measured (see `graded`): attacks on the logits before a softmax of temperature 0.02 lower
+    the accuracy by 0.21 to 0.72.
     """
     if not subject.note:
         return Finding("probabilities", PASS, {}, "The outputs are logits.")
@@ -32,6 +32,6 @@ def probabilities(subject: Subject) -> Finding:
         FAIL if drop >= DROP_AT else WARN,
         evidence,
         f"The model's {subject.note}, on which losses of logits mislead gradients.",
-        "Leave the softmax out of the model; the rerun attacks what stands before it.",
+        "Leave the softmax out of the model; the rerun attacks the logits before it.",
         STRAIGHT,
     )

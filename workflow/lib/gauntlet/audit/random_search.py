@@ -1,6 +1,6 @@
 """Random search must not find what gradients do not."""
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.05
@@ -8,7 +8,7 @@ ORDER = 80  # place among the checks
 
 
 def random_search(subject: Subject) -> Finding:
-    """Let Square Attack, which needs no gradient, loose on what gradient attacks leave standing.
+    """Run Square Attack, which needs no gradient, where gradient attacks failed.
 
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks", whose flag this is.
@@ -28,17 +28,20 @@ def random_search(subject: Subject) -> Finding:
     evidence = {
         "accuracy_after_gradients": subject.accuracy(*gradients),
         "accuracy_after_random_search": subject.accuracy(*gradients, search),
-        "felled_by_random_search_only": round(extra, 4),
+        "success_by_random_search_only": round(extra, 4),
         "queries": subject.budget["queries"],
     }
     if verdict == "pass":
-        meaning = "Random search finds nothing that gradients do not."
+        meaning = measured(
+            *(round(extra, 4), WARN_AT, "Random search finds nothing that gradients do not."),
+            "Random search alone succeeds on a share of",
+        )
         return Finding("random_search", verdict, evidence, meaning)
     return Finding(
         "random_search",
         verdict,
         evidence,
-        "Random search fells images that gradients leave standing; a few do so on honest models.",
-        "Add square or autoattack to the study's attacks, and doubt numbers from gradients alone.",
+        "Random search succeeds where gradients fail; on honest models it does so on a few images.",
+        "Add square or autoattack to the study's attacks, and trust no gradients alone.",
         STRAIGHT if verdict == FAIL else "",
     )

@@ -8,14 +8,14 @@ ORDER = 30  # place among the checks
 
 
 def randomness(subject: Subject) -> Finding:
-    """Ask twice; where the answers differ, attack with expectation over transformation (EOT).
+    """Evaluate twice; where the answers differ, attack with expectation over transformation (EOT).
 
     Source: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security".
 
     Measured (see `graded`): averaged gradients lower the accuracy by 0.22 to 0.69 on models
     that draw random numbers (noise of 0.15; a random size).
     """
-    with subject.steady("twice"):
+    with subject.fixed("twice"):
         first, second = subject.batched()(subject.images), subject.batched()(subject.images)
     largest = float((first - second).abs().max())
     if largest == 0:

@@ -1,4 +1,4 @@
-"""Training with single steps can collapse: the model withstands one step, and no more."""
+"""Training with single steps can collapse: the model is then robust to one step only."""
 
 from gauntlet.audit._finding import FAIL, PASS, STRENGTH, Finding
 from gauntlet.audit._subject import Subject
@@ -20,22 +20,22 @@ def single_step(subject: Subject) -> Finding:
     is left under PGD.
     """
     full, half = (subject.accuracy(subject.one_step(eps)) for eps in (None, subject.eps / 2))
-    several, told = subject.accuracy(subject.pgd()), subject.collapse
+    several, history = subject.accuracy(subject.pgd()), subject.collapse
     shown = full > HIGH * subject.clean and full - several > GAP and full >= half
     evidence = {
         "one_step_accuracy": full,
         "half_step_accuracy": half,
         "iterative_accuracy": several,
-        "history": told or "",
+        "history": history or "",
     }
-    if not told and not shown:
-        meaning = "The model withstands many steps as far as it withstands one."
+    if not history and not shown:
+        meaning = "The model is not robust to single steps alone."
         return Finding("single_step", PASS, evidence, meaning)
     return Finding(
         "single_step",
         FAIL,
         evidence,
-        "The model learned to withstand one step only: its training collapsed.",
+        "The model is robust to single steps only: its training collapsed.",
         "Train with several steps, a smaller eps or early stopping, and never report one step.",
         STRENGTH,
     )

@@ -1,4 +1,4 @@
-"""An attack without a bound must fell every image."""
+"""An attack without a bound must succeed on every image."""
 
 from gauntlet.audit._finding import FAIL, PASS, STRAIGHT, Finding
 from gauntlet.audit._subject import Subject
@@ -12,21 +12,23 @@ def unbounded(subject: Subject) -> Finding:
 
     Sources: Carlini et al. 2019, "On Evaluating Adversarial Robustness"; Athalye et al. 2018.
 
-    Measured (see `graded`): 0 is left of every honest model, 0.31 to 0.995 of models with a
+    Measured (see `graded`): accuracy is 0 for every honest model, 0.31 to 0.995 for models with a
     trick.
     """
-    outcome = subject.pgd(eps=subject.whole, random_start=False)
+    outcome = subject.pgd(eps=subject.largest_eps, random_start=False)
     left, chance = subject.accuracy(outcome), 1 / subject.classes
     spread = (chance * (1 - chance) / len(subject.labels)) ** 0.5
-    evidence = {"eps": subject.whole, "accuracy": left, "chance": round(chance, 4)}
+    evidence = {"eps": subject.largest_eps, "accuracy": left, "chance": round(chance, 4)}
     if left <= chance + SPREADS * spread:
-        meaning = "With unlimited changes the attack fells (nearly) every image, as it must."
+        meaning = (
+            f"With unlimited changes the attack leaves an accuracy of {left:.4g}, at most chance."
+        )
         return Finding("unbounded", PASS, evidence, meaning)
     return Finding(
         "unbounded",
         FAIL,
         evidence,
-        "Even unlimited changes leave images standing, so it is the attack that fails.",
-        "Attack with a loss that no scale hides, a straight-through gradient and random search.",
+        "Even unlimited changes leave an accuracy above chance, so it is the attack that fails.",
+        "Attack with the margin, a straight-through gradient and random search.",
         STRAIGHT,
     )

@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from gauntlet.cli import attack_options as options
 from gauntlet.cli import data_sources, levels, model_files
 from gauntlet.cli.configuration import check_text, read_configuration
 from gauntlet.cli.errors import UsageMistake
@@ -16,43 +16,22 @@ LENGTH = re.compile(r"\d+(\.\d+)?(/\d+(\.\d+)?)?|\d+(\.\d+)?[eE]-?\d+")
 
 
 def attack(
-    model: Annotated[
-        Path, typer.Argument(help="TorchScript, .pt2, .onnx, or a state dict with --arch etc.")
-    ],
-    data: Annotated[
-        str, typer.Option(help="mnist, fashion_mnist, cifar10, digits, a folder, or an .npz file.")
-    ],
-    eps: Annotated[str, typer.Option(help="Radius of the ball, such as 8/255 or 0.3.")],
-    norm: Annotated[str, typer.Option(help="linf, l2 or l1.")] = "linf",
-    quick: Annotated[bool, typer.Option("--quick", help="200 images, two fast attacks.")] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="All test images, more attacks, certificate, audit.")
-    ] = False,
-    images: Annotated[int | None, typer.Option(min=1, help="Test images; else 1,000.")] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(help="Of a state dict: article_cnn, mlp, preact_resnet18, torchvision:NAME."),
-    ] = None,
-    layers: Annotated[
-        Path | None, typer.Option(help="Of a state dict: a YAML file with its list of layers.")
-    ] = None,
-    factory: Annotated[
-        str | None, typer.Option(help="Of a state dict: FILE.py:FUNCTION that gives the network.")
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(help="Taken from each channel: 0.1 or 0.5,0.5,0.5.")
-    ] = None,
-    std: Annotated[str | None, typer.Option(help="What each channel is divided by.")] = None,
-    input_range: Annotated[
-        str | None, typer.Option(help="What the network takes for black and white: 0,255.")
-    ] = None,
-    gradients: Annotated[
-        bool, typer.Option(help="--no-gradients: only attacks that ask for answers.")
-    ] = True,
+    model: options.Model,
+    data: options.Data,
+    eps: options.Eps,
+    norm: options.Norm = "linf",
+    quick: options.Quick = False,
+    full: options.Full = False,
+    images: options.Images = None,
+    arch: options.Arch = None,
+    layers: options.Layers = None,
+    factory: options.Factory = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    input_range: options.InputRange = None,
+    gradients: options.Gradients = True,
     cores: Cores = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Write the YAML, run nothing.")
-    ] = False,
+    dry_run: options.DryRun = False,
 ) -> int:
     """Attack a model from a file: write its configuration, run it, show the table and the page.
 

@@ -52,8 +52,8 @@ def new(
     kinds = _answer(ask, attacks, "Attacks (kinds with commas)", USUAL_ATTACKS)
     study = NewStudy(
         study_name(folder),
-        _seen_from(folder, chosen),
-        _model(folder, network),
+        _from_anywhere(chosen),
+        _model(network),
         _kinds(kinds),
         eps or chosen.eps,
     )
@@ -79,15 +79,15 @@ def study_name(folder: Path) -> str:
     return word
 
 
-def _seen_from(folder: Path, data: Source) -> Source:
-    """Give the paths of a data set as the new folder sees them."""
+def _from_anywhere(data: Source) -> Source:
+    """Give a data set's path so that the study can be run from any folder."""
     if "path" not in data.settings:
         return data
-    path = os.path.relpath(data.settings["path"], folder)
+    path = os.path.abspath(data.settings["path"])
     return data._replace(settings=data.settings | {"path": path})
 
 
-def _model(folder: Path, network: str) -> tuple[str, dict]:
+def _model(network: str) -> tuple[str, dict]:
     """Give a model's name and settings: one that is trained, or a file that is taken as it is."""
     if network in TRAINED:
         return network, {"arch": network}
@@ -96,7 +96,7 @@ def _model(folder: Path, network: str) -> tuple[str, dict]:
             f"--model is '{network}'; allowed are {', '.join(TRAINED)}, and a file that is there."
         )
     entry = model_entry(Path(network), None, None, None, {})
-    return "mine", entry | {"weights": os.path.relpath(network, folder)}
+    return "mine", entry | {"weights": os.path.abspath(network)}
 
 
 def _kinds(text: str) -> list[str]:

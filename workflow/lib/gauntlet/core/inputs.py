@@ -147,7 +147,7 @@ def _eval_mode(model) -> Iterator[None]:
     flags = {part: part.training for module in modules for part in module.modules()}
     roots = [module for module in modules if module.training]
     if roots:
-        logger.warning("the model is in train mode; it is put in eval mode meanwhile")
+        logger.info("the model is in train mode; it is put in eval mode meanwhile")
     for module in roots:
         module.eval()
     for part in flags:
@@ -159,7 +159,8 @@ def _eval_mode(model) -> Iterator[None]:
         for module in roots:
             module.train()
         for part, training in flags.items():
-            part.training = training
+            if part.training != training:
+                part.training = training
 
 
 def _own(tensor: Tensor) -> Tensor:

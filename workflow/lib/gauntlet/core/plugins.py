@@ -73,7 +73,10 @@ def is_built_in(path: Path) -> bool:
 
 def use(chosen: Iterable[str]) -> None:
     """Name the folders of the user's plug-ins, for this process and those that it starts."""
-    os.environ[ENVIRONMENT] = json.dumps([os.path.abspath(folder) for folder in chosen])
+    paths = [os.path.abspath(folder) for folder in chosen]
+    os.environ.pop(ENVIRONMENT, None)
+    if paths:
+        os.environ[ENVIRONMENT] = json.dumps(paths)
     _available.cache_clear()
 
 
@@ -114,7 +117,9 @@ def _load_file(full: str, path: Path) -> ModuleType:
     sys.modules[full] = module
     try:
         plan.loader.exec_module(module)
-    except BaseException:
+    except Exception as error:
         del sys.modules[full]
-        raise
+        raise GauntletError(
+            f"The plug-in {path} cannot be loaded ({type(error).__name__}: {error})."
+        ) from error
     return module

@@ -13,19 +13,19 @@ FOLDER = re.compile(r"(?:^|/)runs/([^/]+)/([^/]+)/([^/]+)/seed(\d+)/")
 
 
 class Run(NamedTuple):
-    """The names of one model: trained on a data set, with a defense and a seed; all as texts."""
+    """The names of one model: trained on a data set, with a defense and a seed."""
 
     dataset: str
     model: str
     defense: str
-    seed: str
+    seed: int | str  # a text where it was read from a path or a table
 
 
 RUN_NAMES = Run._fields
 
 
 def run_of(path: str | Path) -> Run:
-    """Read the run of a file below results/runs/ from its path."""
+    """Read the run of a file below results/runs/ from its path; all names are texts."""
     match = FOLDER.search(Path(path).as_posix())
     if match is None:
         raise GauntletError(f"{path} must lie under runs/<dataset>/<model>/<defense>/seed<seed>/.")
@@ -44,6 +44,15 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise GauntletError(f"{path} is no readable JSON file ({first_line(error)}).") from error
+
+
+def read_or_empty(path: Path) -> dict[str, Any]:
+    """Read a record that may be missing or damaged: it is then an empty one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:

@@ -1,1 +1,1 @@
-"""What people read: tables, figures and the words in them."""
+"""What readers see: tables, figures and the texts in them."""

@@ -31,7 +31,8 @@ def text(title: str, rows: Sequence[dict[str, Any]], notes: Sequence[str] = ()) 
         table.add_column(HEADS.get(name, name), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(name, row) for name in names))
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, markup=False, emoji=False)
+    plain = {"color_system": None, "markup": False, "emoji": False, "force_jupyter": False}
+    console = Console(file=io.StringIO(), width=WIDTH, **plain)
     console.print(table, highlight=False)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     return "\n".join([*lines, *notes])

@@ -20,7 +20,7 @@ LONGEST = 60  # seconds that nvidia-smi may take
 
 
 class Device(NamedTuple):
-    """A GPU: the id that CUDA knows, its lock's name, memory in MB (0 where nobody knows)."""
+    """A GPU: the id that CUDA knows, its lock's name, memory in MB (0 if unknown)."""
 
     id: str
     lock: str

@@ -27,7 +27,7 @@ FOLDER = "/tmp/gauntlet-leases"  # never TMPDIR, which users and schedulers set
 MASTER = "master"
 CROWDED = 0.5  # share of a device's memory in use by others from which on it is waited for
 PATIENCE = 600.0  # seconds to wait for devices that others use without a lease
-PAUSE = 5.0  # seconds between two looks
+PAUSE = 5.0  # seconds between two checks
 TELL = 60.0  # seconds between two lines in the log
 HELD: set[int] = set()  # this process's locks
 
@@ -68,7 +68,7 @@ def _environment(**values: str) -> Iterator[None]:
 
 @contextmanager
 def _leasing(count: int, inventory: Inventory) -> Iterator[list[Device]]:
-    """Hold the locks of `count` devices; the folder's shared lock keeps cleaners of /tmp out."""
+    """Hold the locks of `count` devices, and one of the folder, so that no cleaner removes it."""
     _forget_in_children()
     folder = _open_folder()
     try:
@@ -84,8 +84,8 @@ def _leasing(count: int, inventory: Inventory) -> Iterator[list[Device]]:
 
 
 def _wait(folder: int, count: int, inventory: Inventory) -> dict[Device, int]:
-    """Look until there are enough devices: each with its lock, in the order of preference."""
-    told, crowded_since = -TELL, None
+    """Wait until there are enough devices: each with its lock, in the order of preference."""
+    logged, crowded_since = -TELL, None
     while True:
         found = candidates(count, inventory)
         locks, leased_now, crowded = _take(folder, found, count)
@@ -100,8 +100,8 @@ def _wait(folder: int, count: int, inventory: Inventory) -> dict[Device, int]:
                 f"are devices with less than {CROWDED:.0%} of their memory in use: end what runs "
                 "there, or name other devices in CUDA_VISIBLE_DEVICES."
             )
-        if now - told >= TELL:
-            told = now
+        if now - logged >= TELL:
+            logged = now
             logger.info("waits for %s: %s", _gpus(count), _state(leased_now, crowded))
         time.sleep(PAUSE)
         inventory = take_inventory() or inventory
@@ -149,7 +149,7 @@ def _try(folder: int, name: str) -> int | None:
 
 
 def _open_folder() -> int:
-    """Open the folder of locks, which is everybody's, but where no one removes another's files."""
+    """Open the folder of locks: all users may write, but none removes the files of another."""
     try:
         with suppress(FileExistsError):
             _without_mask(os.mkdir, FOLDER, 0o1777)

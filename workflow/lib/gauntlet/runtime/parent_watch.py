@@ -1,8 +1,8 @@
 """Jobs end with the Snakemake that started them.
 
-One that is killed leaves its jobs behind; they would write their results beside, or over, those of
-the next run, whose settings may be others. Every Snakemake process that reads the workflow puts
-its own name into the environment; a job on the same machine watches whether that process lives.
+Jobs of a Snakemake that was killed go on; they could overwrite results of the next run, which may
+have other settings. Every Snakemake process that reads the workflow puts its process number into
+the environment; a job on the same machine checks whether that process lives.
 """
 
 import os
@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 
 NAME = "GAUNTLET_PARENT"  # "<process>:<when it started>"
-EVERY = 1.0  # seconds between two looks
+EVERY = 1.0  # seconds between two checks
 
 
 def announce() -> None:
-    """Put this process's name into the environment of the jobs that it starts."""
+    """Put this process's number into the environment of the jobs that it starts."""
     os.environ[NAME] = f"{os.getpid()}:{_started(os.getpid())}"
 
 
 def lives() -> bool:
-    """Tell whether the process that started this job lives; True where none has a name."""
+    """Tell whether the process that started this job lives; True where none is named."""
     return _lives(os.environ.get(NAME, ""))
 
 
@@ -56,7 +56,7 @@ def _started(process: int) -> str:
 
 
 def _answers(process: int) -> str:
-    """Stand in where there is no /proc: whether a process has this number."""
+    """Where there is no /proc: give a text if a process has this number, else nothing."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Where a job's outputs grow until they are whole: beside their place, or on a node's own disk."""
+"""Temporary places of a job's outputs: beside their final place, or on a node's own disk."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ PLACE = "GAUNTLET_SCRATCH"  # a folder on this machine's own disk
 
 @contextmanager
 def growing(finals: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Give a temporary path for every output; what is left there in the end is removed."""
+    """Give a temporary path for every output; what is still there at the end is removed."""
     place = os.environ.get(PLACE)
     if place:
         with _elsewhere(Path(place).expanduser() / f"gauntlet-{owner()}", finals) as partials:
@@ -29,15 +29,15 @@ def growing(finals: dict[str, str]) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _elsewhere(folder: Path, finals: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Give every folder of outputs a room; files that a stage leaves beside them come home too."""
-    homes = sorted({str(Path(path).parent) for path in finals.values()})
-    rooms = {home: folder / str(number) for number, home in enumerate(homes)}
+    """Give every folder of outputs a twin; other files that a stage leaves there are moved too."""
+    targets = sorted({str(Path(path).parent) for path in finals.values()})
+    twins = {target: folder / str(number) for number, target in enumerate(targets)}
     try:
-        for room in rooms.values():
-            room.mkdir(parents=True)
-        yield {n: str(rooms[str(Path(p).parent)] / Path(p).name) for n, p in finals.items()}
+        for twin in twins.values():
+            twin.mkdir(parents=True)
+        yield {n: str(twins[str(Path(p).parent)] / Path(p).name) for n, p in finals.items()}
     finally:
-        _bring_others(rooms, finals)
+        _move_others(twins, finals)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -49,10 +49,10 @@ def settle(partial: str, final: str) -> None:
         write_whole(final, lambda fresh: shutil.copyfile(partial, fresh))
 
 
-def _bring_others(rooms: dict[str, Path], finals: dict[str, str]) -> None:
+def _move_others(twins: dict[str, Path], finals: dict[str, str]) -> None:
     outputs = {os.path.normpath(path) for path in finals.values()}
-    for target, room in rooms.items():
-        for file in room.glob("*"):
+    for target, twin in twins.items():
+        for file in twin.glob("*"):
             final = os.path.normpath(os.path.join(target, file.name))
             if file.is_file() and final not in outputs:
                 settle(str(file), final)

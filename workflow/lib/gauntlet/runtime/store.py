@@ -3,8 +3,8 @@
 A key is made of all that decides a result: stage, spec, code hash, versions, and path and sha256 of
 every input. Snakemake has no early cut-off and forgets what a setting was before; the store, which
 lies below it, needs neither. Jobs and workflows share it without locks: an entry is a folder that
-gets its name when it is whole. It is a help, never a need: whatever goes wrong with it is told in
-the log, and the result is computed.
+gets its name when it is whole. No job depends on it: if anything goes wrong with it, the log says
+so, and the result is computed.
 """
 
 import fcntl
@@ -25,9 +25,9 @@ logger = logging.getLogger("gauntlet.runtime.store")
 PLACE = "GAUNTLET_STORE"  # a folder, or "off"
 LIMIT = "GAUNTLET_STORE_GB"
 USUAL_PLACE, USUAL_LIMIT = ".gauntlet/store", 10.0
-EVERY = 30.0  # seconds between two looks at the store's size
-LARGE = 0.02  # share of the limit; a larger entry is followed by a look at once
-ABANDONED = 24 * 3600.0  # seconds after which a half-made entry is nobody's
+EVERY = 30.0  # seconds between two checks of the store's size
+LARGE = 0.02  # share of the limit; a larger entry is followed by a check at once
+ABANDONED = 24 * 3600.0  # seconds after which an unfinished entry is abandoned
 CLONE = 0x40049409  # FICLONE: the copy shares blocks where the file system can
 
 
@@ -39,22 +39,22 @@ class Store:
     limit: int
 
     def take(self, key: str, places: dict[str, str]) -> dict | None:
-        """Copy a key's outputs to `places` (by name) and verify them; give what was told of them.
+        """Copy a key's outputs to `places` (by name) and verify them; give the record of them.
 
         Gives None if the key is not there. A damaged entry is removed, and is not there.
         """
         entry = self._entry(key)
         try:
-            told = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
-            if told["outputs"].keys() != places.keys():
+            record = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
+            if record["outputs"].keys() != places.keys():
                 raise ValueError("it has other outputs")
             for name, place in places.items():
                 _copy(entry / name, Path(place))
-                if sha256(place) != told["outputs"][name]:
+                if sha256(place) != record["outputs"][name]:
                     raise ValueError(f"{name} is not what was stored")
             with suppress(OSError):  # another user's entry
                 os.utime(entry / "entry.json")  # the least used goes first
-            return told
+            return record
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._remove(entry, error)
         except OSError as error:
@@ -63,8 +63,8 @@ class Store:
             Path(place).unlink(missing_ok=True)
         return None
 
-    def add(self, key: str, places: dict[str, str], told: dict) -> None:
-        """Keep a key's outputs, with what is told of them; `told["outputs"]` are their sha256."""
+    def add(self, key: str, places: dict[str, str], record: dict) -> None:
+        """Keep a key's outputs and a record of them; `record["outputs"]` are their sha256."""
         entry, size = self._entry(key), sum(os.path.getsize(place) for place in places.values())
         if size > self.limit or entry.is_dir():
             return
@@ -73,14 +73,14 @@ class Store:
             fresh.mkdir(parents=True)
             for name, place in places.items():
                 _copy(Path(place), fresh / name)
-            (fresh / "entry.json").write_text(json.dumps(told, sort_keys=True), encoding="utf-8")
+            (fresh / "entry.json").write_text(json.dumps(record, sort_keys=True), encoding="utf-8")
             os.rename(fresh, entry)
         except OSError as error:
             if not entry.is_dir():  # else another job was first, with the same result
                 logger.warning("the result is not stored in %s: %s", self.folder, error)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-        self._look(size)
+        self._keep_small(size)
 
     def _entry(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -90,8 +90,8 @@ class Store:
             logger.warning("a damaged entry of the store is removed (%s): %s", error, entry)
             _discard(entry)
 
-    def _look(self, added: int) -> None:
-        """Keep the store below its limit, without a look at all of it after every job."""
+    def _keep_small(self, added: int) -> None:
+        """Keep the store below its limit, without reading all of it after every job."""
         mark, now = self.folder / "looked", time.time()
         try:
             recent = 0 <= now - mark.stat().st_mtime < EVERY
@@ -103,7 +103,7 @@ class Store:
             mark.touch()
             self.evict()
         except OSError as error:
-            logger.warning("the store in %s cannot be looked through: %s", self.folder, error)
+            logger.warning("the store in %s cannot be read: %s", self.folder, error)
 
     def evict(self) -> None:
         """Remove the least recently used entries until the rest is within the limit."""
@@ -116,7 +116,7 @@ class Store:
             total -= size
 
     def _found(self):
-        """Give (time of last use, bytes, folder) of every entry; forgotten halves are removed."""
+        """Give (time of last use, bytes, folder) of every entry; abandoned entries are removed."""
         for entry in self.folder.glob("??/*"):
             with suppress(OSError):  # another job has just removed it
                 if not entry.name.startswith("."):
@@ -157,7 +157,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _discard(entry: Path) -> None:
-    """Take an entry out of sight at once, then remove it: nobody reads half of it."""
+    """Rename an entry, then remove it: no job reads half of it."""
     gone = entry.with_name(f".{entry.name}.{owner()}.gone")
     try:
         os.rename(entry, gone)

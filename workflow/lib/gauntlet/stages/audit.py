@@ -40,7 +40,7 @@ def make_subject(model: Callable, spec: dict, test: Part, train: Part | None, **
         **{name: spec[name] for name in settings},
         **known,
     )
-    if not bool(subject.right.any()):
+    if not bool(subject.correct.any()):
         raise GauntletError(
             f"The model is right about none of {count} test images; allowed in an audit are models "
             "that are right about some (are its weights and its input range the right ones?)."

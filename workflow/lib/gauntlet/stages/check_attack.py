@@ -1,4 +1,4 @@
-"""Attacks on small models whose exact minimal distance is known: one that misses is refused."""
+"""Check attacks on small models whose exact minimal distance is known."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gauntlet.core.image_rng import Streams
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.rng import generator
 from gauntlet.core.threat_models import NORMS, distance
-from gauntlet.stages.craft import is_minimal, lens_for, takes_eps, without
+from gauntlet.stages.craft import batched_for, is_minimal, takes_eps, without
 
 SHAPE, FEATURES, CLASSES, COUNT = (1, 8, 8), 64, 10, 40
 DOUBLINGS = 6  # of the Hadamard matrix, whose rows are all equally far apart in every norm
@@ -20,7 +20,7 @@ DEEP, NOISE = 0.075, 0.02  # how far an image's pixels lie from gray, and from o
 LINEAR_SCALE, PROTOTYPE_SCALE = 8.0, 60.0
 DUAL = {"linf": 1, "l2": 2, "l1": float("inf")}
 SLACK = 0.05  # share of the exact distance that an attack may go beyond it, unless its file says
-MOST_MISSED = 0.05  # share of the images within reach that may be left standing
+MOST_MISSED = 0.05  # share of the images within reach that an attack may miss
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Oracle:
 
 
 def check_attack(settings: dict, batch: int, precision: str, device: torch.device) -> dict:
-    """Run an attack, with its resolved settings, on every oracle: may it be believed?
+    """Run an attack, with its resolved settings, on every oracle: does it find near examples?
 
-    An attack without a norm cannot be held against a distance: it passes, unchecked.
+    An attack without a norm cannot be compared with a distance: it passes, unchecked.
     """
     kind, norm = settings["kind"], settings.get("norm")
     record = {"kind": kind, "norm": norm, "checked": norm in NORMS, "cases": []}
@@ -46,7 +46,7 @@ def check_attack(settings: dict, batch: int, precision: str, device: torch.devic
         oracles = (linear(norm, device), prototypes(norm, device))
         record["cases"] = [_case(settings, oracle, batch, precision) for oracle in oracles]
     missed = [case for case in record["cases"] if case["missed"] > MOST_MISSED * case["reachable"]]
-    return record | {"passed": not missed, "reason": "; ".join(map(_told, missed))}
+    return record | {"passed": not missed, "reason": "; ".join(map(_sentence, missed))}
 
 
 def _slack(kind: str) -> float:
@@ -58,7 +58,7 @@ def _case(settings: dict, oracle: Oracle, batch: int, precision: str) -> dict:
     slack, norm = _slack(settings["kind"]), settings["norm"]
     reach = float(oracle.exact.median())
     radius = reach * (1 + slack)
-    batched = lens_for(oracle.model, settings, batch, precision)
+    batched = batched_for(oracle.model, settings, batch, precision)
     streams = Streams.of_images(0, range(len(oracle.labels)), "conformance")
     attack = bind(_scaled(settings, radius))
     found = attack(batched, oracle.images, oracle.labels, streams=streams).images
@@ -86,10 +86,10 @@ def _scaled(settings: dict, radius: float) -> dict:
     return settings | lengths
 
 
-def _told(case: dict) -> str:
+def _sentence(case: dict) -> str:
     return (
-        f"left {case['missed']} of {case['reachable']} images standing that lie within reach of "
-        f"the {case['oracle']} oracle"
+        f"missed {case['missed']} of {case['reachable']} images of the {case['oracle']} oracle "
+        "whose exact distance is within reach"
     )
 
 

@@ -66,7 +66,7 @@ class EvalImages:
         return EvalImages(*columns, self.origin, kept(self.spared))
 
     def open_at(self, point: dict) -> Tensor:
-        """Tell which images an attack with these settings is to be let loose on: bool [N]."""
+        """Tell which images an attack with these settings must attack: bool [N]."""
         if self.spared is None:
             return torch.ones_like(self.labels, dtype=torch.bool)
         return (self.spared < point["eps"]).to(self.labels.device)
@@ -77,10 +77,10 @@ def craft(
 ) -> CraftedExamples:
     """Attack a model in eval mode at every point (eps) of the spec, in ascending order.
 
-    Images are attacked in pools; a finished pool is saved in the folder `keep`, and found there by
-    a run that was interrupted. Images that the model gets wrong are not attacked.
+    Images are attacked in pools; a finished pool is saved in the folder `keep`, where the next run
+    finds it after an interruption. Images that the model classifies wrongly are not attacked.
     """
-    batched = lens_for(model, spec["points"][0], spec["batch"], spec["precision"])
+    batched = batched_for(model, spec["points"][0], spec["batch"], spec["precision"])
     places = torch.arange(len(eval_images.index)).split(spec["batch"] * POOL)
     progress, made, active = Progress("attack", len(eval_images.index)), [], 0
     for number, rows in enumerate(places):
@@ -92,7 +92,7 @@ def craft(
         right = scoring.predict(batched, pool.examples[-1].to(some.images.device)) == some.labels
         active += int(right.sum())
         done = int(rows[-1]) + 1
-        note = f"{active} of {done} still classified rightly, {progress.rate(done):.3g} images/s"
+        note = f"{active} of {done} still classified correctly, {progress.rate(done):.3g} images/s"
         progress.done(done, note, f"robust {active / done:.1%}")
     return CraftedExamples(
         *(
@@ -102,11 +102,11 @@ def craft(
     )
 
 
-def lens_for(model, point: dict, batch: int, precision: str) -> BatchedModel:
-    """Give the lens through which an attack sees a model.
+def batched_for(model, point: dict, batch: int, precision: str) -> BatchedModel:
+    """Give the model as an attack sees it: in batches, with gradients of some precision.
 
-    Nearest examples lie on the boundary, where a lower precision cannot tell the sides apart: such
-    attacks climb in float32.
+    Nearest examples lie on the boundary, where a lower precision confuses the two sides: such
+    attacks take their gradients in float32.
     """
     return BatchedModel(model, batch, "float32" if is_minimal(point) else precision)
 
@@ -128,7 +128,7 @@ def _attacked(batched: BatchedModel, spec: dict, eval_images: EvalImages) -> Cra
 
 
 def named(eval_images: EvalImages, ask: Callable):
-    """Ask a model about images; GauntletError names the image whose logits are no numbers.
+    """Call `ask`; GauntletError names the image whose logits are not finite.
 
     A setting that does not fit the model, which only the attack can know, ends in a sentence too.
     """
@@ -163,7 +163,7 @@ def _parameters(point: dict) -> Mapping[str, inspect.Parameter]:
 def _fixed(
     batched: BatchedModel, spec: dict, eval_images: EvalImages, right: Tensor
 ) -> Iterator[tuple]:
-    """Attack at one eps after the other; what fell at a smaller one stays, for balls are nested."""
+    """Attack at one eps after the other; a success at a smaller eps counts at all larger ones."""
     best, active = eval_images.images.clone(), right.clone()
     forwards = torch.zeros_like(eval_images.labels)
     backwards, success_query, by = forwards.clone(), forwards.clone(), forwards - 1
@@ -213,7 +213,7 @@ def _whole_curve(points: list[dict]) -> dict:
 def _attempt(
     batched: BatchedModel, spec: dict, point: dict, eval_images: EvalImages, purpose: str
 ) -> AttackResult:
-    """Let one attack loose on images, with random streams that are theirs."""
+    """Run one attack on images, with the random streams that belong to these images."""
     where = (eval_images.origin, purpose, point["kind"], point.get("eps"))
     streams = Streams.of_images(spec["seed"], eval_images.index, *where)
     settings = point if takes_eps(point) or "norm" not in point else without(point, "eps")

@@ -1,4 +1,4 @@
-"""What a model from outside does on clean images: a quick look before anything is made of it."""
+"""Checks of an external model on clean images, before it is used."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.models import evaluating
 
 FEW = 256  # images on which other settings are tried
-SHORT = 0.05  # accuracy below what is expected that is told
+SHORT = 0.05  # accuracy below what is expected that gives a warning
 GAIN = 0.1  # accuracy that other settings must gain to be named
 NEAR = 0.1  # share of the way from chance to 1 that is no better than chance
 RANGES = ([0, 1], [0, 255], [-1, 1])
@@ -30,7 +30,7 @@ def require_answers(model: nn.Module, images: Tensor, classes: int, name: str) -
 
 
 def clean_accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch: int) -> float:
-    """Measure accuracy on clean images; GauntletError if a model's values are no numbers."""
+    """Measure accuracy on clean images; GauntletError if a model's logits are not finite."""
     with evaluating(model):
         try:
             right = scoring.predict(BatchedModel(model, batch), images) == labels
@@ -54,12 +54,14 @@ def gradient_warnings(
             some, lambda logits, rows: _lead(logits, truth[rows])
         )
     finite = slopes.isfinite().flatten(1).all(1)
-    told = []
+    warnings = []
     if not bool(finite.all()):
-        told.append(f"gradients of {int((~finite).sum())} of {len(some)} images are not finite")
+        warnings.append(f"gradients of {int((~finite).sum())} of {len(some)} images are not finite")
     if bool((slopes == 0).all()):
-        told.append(f"gradients of all {len(some)} images are zero: no gradient attack can work")
-    return told
+        warnings.append(
+            f"gradients of all {len(some)} images are zero: gradient attacks fail"
+        )
+    return warnings
 
 
 def _differentiable(model: nn.Module, image: Tensor) -> bool:
@@ -93,8 +95,8 @@ def better_settings(
     for change in _changes(settings, channels):
         found = measure(settings | change)
         if found > best:
-            told = ", ".join(f"{key}: {value}" for key, value in change.items())
-            best, named = found, f"with {told} it would be {100 * found:.1f} %"
+            settings_text = ", ".join(f"{key}: {value}" for key, value in change.items())
+            best, named = found, f"with {settings_text} it would be {100 * found:.1f} %"
     return named
 
 

@@ -1,4 +1,4 @@
-"""The record of an import: what stands in the place of a training's."""
+"""The record of an import, in the place of a training's record."""
 
 import logging
 
@@ -19,7 +19,7 @@ def report(
     labels: Tensor,
     classes: int,
 ) -> dict:
-    """Look at a model, as it was saved, on clean images [N, C, H, W] with labels [N].
+    """Check a model, as it was saved, on clean images [N, C, H, W] with labels [N].
 
     Warnings go to the log and the terminal, and with the record into the tables. Raises
     GauntletError if the model cannot be attacked at all.
@@ -27,13 +27,13 @@ def report(
     settings, name = spec["model"], spec["name"]
     import_checks.require_answers(model, images, classes, name)
     accuracy = import_checks.clean_accuracy(model, images, labels, spec["batch"])
-    told = _accuracy(spec, given, accuracy, images, labels, classes)
+    warnings = _accuracy(spec, given, accuracy, images, labels, classes)
     if settings.get("gradients", True):
-        told += import_checks.gradient_warnings(model, images, labels, spec["batch"], name)
+        warnings += import_checks.gradient_warnings(model, images, labels, spec["batch"], name)
     for note in given.notes:
         logger.info("%s: %s", name, note)
     logger.info("%s: clean accuracy %.4g on %d validation images", name, accuracy, len(labels))
-    for warning in told:
+    for warning in warnings:
         logger.warning("%s: %s", name, warning)
     return {
         "selection": AS_GIVEN,
@@ -45,18 +45,18 @@ def report(
         "expected_clean_accuracy": spec["expected_clean_accuracy"],
         "file": {"name": name, "sha256": given.sha256, "arch": settings["arch"]},
         "notes": given.notes,
-        "warnings": told,
+        "warnings": warnings,
     }
 
 
 def _accuracy(
     spec: dict, given: Imported, accuracy: float, images: Tensor, labels: Tensor, classes: int
 ) -> list[str]:
-    """Say what is wrong with clean accuracy, and which other settings would mend it."""
+    """Say what is wrong with clean accuracy, and which other settings would be better."""
     expected = spec["expected_clean_accuracy"]
-    told = list(import_checks.accuracy_warnings(accuracy, expected, classes, len(labels)))
-    if not told or given.rebuild is None:
-        return told
+    warnings = list(import_checks.accuracy_warnings(accuracy, expected, classes, len(labels)))
+    if not warnings or given.rebuild is None:
+        return warnings
     few = slice(0, import_checks.FEW)
 
     def measure(settings: dict) -> float:
@@ -64,4 +64,4 @@ def _accuracy(
         return import_checks.clean_accuracy(model, images[few], labels[few], spec["batch"])
 
     better = import_checks.better_settings(spec["model"], accuracy, measure, images.shape[1])
-    return [f"{told[0]} ({better})" if better else told[0]]
+    return [f"{warnings[0]} ({better})" if better else warnings[0]]

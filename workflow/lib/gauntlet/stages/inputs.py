@@ -1,4 +1,4 @@
-"""What several stages do alike: load a part of a data set, build or load a model."""
+"""What several stages need: load a part of a data set, build or load a model."""
 
 import numpy as np
 import torch

@@ -33,7 +33,7 @@ def ledger(
 ) -> Iterator[dict]:
     """Judge saved examples [E, N, C, H, W] and give one row per image and eps.
 
-    An example counts as success only if its image was classified rightly, it is misclassified,
+    An example counts as success only if its image is classified correctly, it is misclassified,
     and it lies in [0, 1] and in the ball; `success_8bit` asks the same of the example rounded to
     what an image file can hold. `success_by` names the attack, or the member of an ensemble. A
     model that draws random numbers draws the same for clean images in every ledger.
@@ -56,13 +56,13 @@ def _judged(
     batched: BatchedModel, eval_images: EvalImages, clean, examples: Tensor, norm: str, eps: float
 ):
     images, truth = eval_images.images, eval_images.labels.cpu()
-    finite = torch.where(
-        examples.isfinite(), examples, images
-    )  # what is no number is refused below
+    finite = torch.where(examples.isfinite(), examples, images)  # others are refused below
     hostile = scoring.score(batched, finite, eval_images.labels)
     fine = threat_models.admissible(examples, images, norm, eps).cpu()
     if not bool(fine.all()):
-        logger.warning("%d examples break the threat model; none counts", int((~fine).sum()))
+        logger.warning(
+            "%d examples violate the threat model; none counts", int((~fine).sum())
+        )
     right = clean.prediction == truth
     success = fine & right & (hostile.prediction != truth)
     columns = {

@@ -29,9 +29,9 @@ def resumed(keep: Path | None, number: int, names: Sequence[str]) -> dict[str, T
     except GauntletError:
         found = {}
     if found.keys() != set(names):
-        logger.warning("%s is damaged; its images are done anew", path)
+        logger.warning("%s is damaged; its images are attacked again", path)
         return None
-    logger.info("goes on after pool %d of an interrupted run", number)
+    logger.info("continues after pool %d of an interrupted run", number)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The rerun: where an audit finds masking, an attack that goes around it, on the whole part."""
+"""The rerun: where an audit finds masked gradients, an attack that avoids them, on all images."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A training that several processes share, started by torchrun and watched by the job.
 
-All of it stays on this machine: the processes find one another through files and talk over the
-loopback device, or between GPUs. They end when the job ends, however it ends.
+All processes run on this machine: they find one another through files and talk over the loopback
+device, or between GPUs. They end when the job ends, however it ends.
 """
 
 import json

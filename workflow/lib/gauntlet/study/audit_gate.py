@@ -1,6 +1,6 @@
-"""What an audit and a gate are asked: their specifications, and contradictions in their settings.
+"""Audits and gates: their specifications, and contradictions in their settings.
 
-Standard library only; see `spec` for what a specification is.
+Standard library only; see `specs` for what a specification is.
 """
 
 from collections.abc import Iterator

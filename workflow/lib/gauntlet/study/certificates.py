@@ -1,4 +1,4 @@
-"""What a configuration's certificates mean: settings resolved, attacks spared, contradictions.
+"""Certificates of a configuration: settings resolved, images left out of attacks, contradictions.
 
 Standard library only; every function takes a configuration that `schema.complete` has filled.
 """
@@ -33,12 +33,12 @@ def certificate_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def is_deterministic(settings: dict[str, Any]) -> bool:
-    """Tell whether a certificate speaks of the model itself."""
+    """Tell whether a certificate holds for the model itself."""
     return bool(facts("certify", settings["kind"]).get("DETERMINISTIC"))
 
 
 def described(config: dict[str, Any], name: str) -> dict[str, Any]:
-    """Give what tables say of a certificate: name, kind and confidence (1 for a proof)."""
+    """Give what tables show of a certificate: name, kind and confidence (1 for a proof)."""
     settings = config["certificates"][name]
     return {"name": name, "kind": settings["kind"], "confidence": 1 - settings.get("alpha", 0)}
 
@@ -54,8 +54,8 @@ def sparing(
 ) -> list[str]:
     """Name the certificates whose images an attack need not attack, in the definitions' order.
 
-    They are deterministic, have the attack's norm, and stand in a study with this run and attack;
-    a study with both that says `spare_certified: false` keeps every image attacked.
+    They are deterministic, have the attack's norm, and belong to a study with this run and attack;
+    a study with both that sets `spare_certified: false` keeps every image attacked.
     """
     settings = config["attacks"][attack]
     every = _with(config, dataset, model, defense, seed)
@@ -76,7 +76,7 @@ def sparing(
 
 
 def sample(config: dict[str, Any], dataset, model, defense, seed: int, names: list[str]) -> int:
-    """Say how many images are attacked although one of these certificates covers them."""
+    """Count the images to attack although one of these certificates covers them."""
     studies = _with(config, dataset, model, defense, seed)
     return max(
         lists["spare_sample"] for lists in studies if set(names) & set(lists["certificates"])
@@ -135,7 +135,7 @@ def _eps(path: str, settings: dict[str, Any]) -> Iterator[str]:
 
 
 def _smoothing(path: str, settings: dict[str, Any]) -> Iterator[str]:
-    """Say so if even a unanimous vote proves nothing, or less than the smallest eps."""
+    """Say if even a unanimous vote proves nothing, or less than the smallest eps."""
     n, alpha, sigma = settings["n"], settings["alpha"], length(settings["sigma"])
     sure = alpha ** (1 / n)  # lower bound of the probability after n hits in n draws
     if sure <= 0.5:

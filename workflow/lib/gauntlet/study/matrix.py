@@ -1,7 +1,7 @@
 """Which models a study crosses with which defenses and seeds. Standard library only.
 
 A model of ours is trained with every defense and seed. An external model comes with its weights:
-it is taken once, as it was given, which stands where a defense would.
+it is taken once, and `as_given` takes the place of a defense.
 """
 
 from collections.abc import Container, Mapping, Sequence

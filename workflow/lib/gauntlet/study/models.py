@@ -1,15 +1,15 @@
-"""Contradictions in what a configuration says of models, its own and external ones.
+"""Contradictions in the settings of models, the workflow's own and external ones.
 
 Standard library only; a configuration is one that `schema.complete` has filled.
 """
 
-import hashlib
 import math
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import sha256
 from gauntlet.core.layer_shapes import after_all, in_words
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import available
@@ -53,15 +53,15 @@ def local_weights(model: dict[str, Any]) -> str | None:
 def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     """Give what decides how a model computes, its weights aside.
 
-    `source` is the sha256 of the file that a factory stands in, if it lies below the working
-    directory: an edit of it is another model. What it imports is not seen.
+    `source` is the sha256 of the file that defines a factory, if it lies below the working
+    directory: after an edit it is another model. Files that it imports are not seen.
     """
     model = config["models"][name]
     aside = ("weights", "sha256", "expected_clean_accuracy")
     settings = {key: value for key, value in model.items() if key not in aside}
     if "factory" in model:
         path = factory_file(model["factory"])
-        settings["source"] = _digest(path) if path else None
+        settings["source"] = sha256(path) if path else None
     return settings
 
 
@@ -69,11 +69,6 @@ def factory_file(factory: str) -> str | None:
     """Find the file of a `package.module:function` below the working directory."""
     base = factory.partition(":")[0].replace(".", "/")
     return next((p for p in (f"{base}.py", f"{base}/__init__.py") if os.path.isfile(p)), None)
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def known_shape(dataset: dict[str, Any]) -> tuple[int, int, int] | None:
@@ -123,7 +118,7 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether a value can stand in a specification."""
+    """Tell whether a value can be part of a specification."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
     if isinstance(value, list):
@@ -150,7 +145,7 @@ def _active(path: str, lists: dict, external: list[str], own: list[str]) -> Iter
     if external and not given:
         yield (
             f"{path}.defenses lacks '{AS_GIVEN}'; the study's model {external[0]} comes with its "
-            "weights and is not trained, so that it stands under that name alone."
+            "weights and is not trained, so that this name must be listed."
         )
     if given and not external:
         yield (

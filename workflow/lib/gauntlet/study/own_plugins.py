@@ -33,8 +33,8 @@ def plugin_problems(folders: list[str]) -> list[str]:
                 before = places[family].setdefault(name, path)
                 if before != path:
                     problems.append(
-                        f"The plug-in '{name}' stands in {before} and in {path}; allowed is each "
-                        f"name of the family {subfolder} once."
+                        f"The plug-in '{name}' exists twice, in {before} and in {path}; allowed is "
+                        f"each name of the family {subfolder} once."
                     )
                 problems += _file(family, name, path)
     return problems
@@ -73,19 +73,21 @@ def _file(family: str, name: str, path: Path) -> Iterator[str]:
     wanted = WANTED.get(family)
     if wanted and wanted not in known.arguments:
         yield f"The function of {path} has no keyword-only argument '{wanted}'; it must have one."
-    if family == "attacks":
-        yield from _attack(path, known)
+    if family in ("attacks", "certify"):
+        yield from _threat(family, path, known)
     yield from _settings(family, path, known)
 
 
-def _attack(path: Path, known: PluginFacts) -> Iterator[str]:
-    """Ask for the norms of an attack with a norm, and for the threat model of one without."""
+def _threat(family: str, path: Path, known: PluginFacts) -> Iterator[str]:
+    """Ask for the norms of a plug-in with a norm, and for the threat model of one without."""
     norms = known.get("NORMS")
     if "norm" in known.arguments:
         if not isinstance(norms, tuple | list) or not norms or not set(norms) <= set(NORMS):
             yield f"NORMS in {path} is {norms!r}; allowed are some of {', '.join(NORMS)}."
         return
-    if not isinstance(known.get("THREAT"), str) or known.get("SIZE") not in known.arguments:
+    if family == "certify":
+        yield f"The function of {path} has no keyword-only argument 'norm'; it must have one."
+    elif not isinstance(known.get("THREAT"), str) or known.get("SIZE") not in known.arguments:
         yield (
             f"{path} has an attack without the argument 'norm'; it must have the constants THREAT, "
             "the name of its threat model, and SIZE, the argument that says how large a change is."

@@ -1,4 +1,4 @@
-"""What a configuration means: names resolved, fractions read, contradictions found.
+"""Read a configuration: resolve names, read fractions, find contradictions.
 
 Standard library only; every function takes a configuration that `schema.complete` has filled.
 """
@@ -89,7 +89,7 @@ def init_source(config: dict[str, Any], defense: str) -> str | None:
 
 
 def needed_crafted(config: dict[str, Any], defense: str) -> tuple[str, str, str] | None:
-    """Name the example files that a defense trains on: (source defense, attack, part)."""
+    """Name the examples that a defense trains on: (source defense, attack, part)."""
     settings = config["defenses"][defense]
     return (settings["source"], settings["attack"], "train") if "source" in settings else None
 
@@ -138,7 +138,7 @@ def _reference(config: dict[str, Any], reference: Reference) -> Iterator[str]:
 
 
 def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
-    """Say why an attack that exists cannot stand where it is named."""
+    """Say why an attack that exists cannot be used where it is named."""
     chosen = f"{dotted(path)} is '{name}'"
     if not _of_kind(attack["kind"], rule):
         kinds = [kind for kind in available("attacks") if _of_kind(kind, rule)]
@@ -161,7 +161,7 @@ def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any
 
 
 def _of_kind(kind: str, rule: dict[str, Any]) -> bool:
-    """Tell whether a kind of attack may stand where a rule of the schema applies."""
+    """Tell whether a kind of attack may be used where a rule of the schema applies."""
     listed = kind in rule.get("kinds", [kind])
     return listed and (not rule.get("for_training") or facts("attacks", kind).get("FOR_TRAINING"))
 

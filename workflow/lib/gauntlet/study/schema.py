@@ -1,4 +1,4 @@
-"""The configuration against its closed schema: complaints in plain sentences, defaults filled."""
+"""Check a configuration against its closed schema, in plain sentences, and fill the defaults."""
 
 import math
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def _finite(value: Any) -> bool:
 
 
 def _sentences(error: ValidationError, root: dict[str, Any]) -> Iterator[str]:
-    """Translate one error: where, what stands there, what is allowed."""
+    """Translate one error: where, which value, what is allowed."""
     path, value, schema = tuple(error.absolute_path), error.instance, error.schema
     if error.validator == "additionalProperties":
         known = sorted(schema["properties"])

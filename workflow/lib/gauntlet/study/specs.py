@@ -7,9 +7,10 @@ into the arguments: `train_spec(config, *run)`.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from gauntlet.core.plugin_facts import facts
+from gauntlet.core.records import Run
 from gauntlet.study import certificates
 from gauntlet.study.device_kind import device_kind, precision
 from gauntlet.study.families import KEYS
@@ -21,15 +22,6 @@ Spec = dict[str, Any]
 CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
 ALL = "all"  # as a transfer's source: every defense of the study
 LISTS = ("datasets", "models", "defenses", "attacks", "seeds")
-
-
-class Run(NamedTuple):
-    """One trained model of a study."""
-
-    dataset: str
-    model: str
-    defense: str
-    seed: int
 
 
 def ordered(value: Any) -> Any:

@@ -39,7 +39,7 @@ class Meter:
             self._draw("")
 
     def text(self) -> str:
-        """Tell the amount, the rate and, where it can be told, the time left."""
+        """Give the amount, the rate and, where it is known, the time left."""
         of = f" of {self.total / 1e6:.1f}" if self.total else ""
         text = f"{self.label}: {self.done / 1e6:.1f}{of} MB, {self.rate / 1e6:.2f} MB/s"
         left = (self.total or 0) - self.done

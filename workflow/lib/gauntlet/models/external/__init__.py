@@ -1,1 +1,1 @@
-"""Models from outside: files that are hostile until they are read, and checked until they fit."""
+"""External models: files that are read as hostile input, and checked against a network."""

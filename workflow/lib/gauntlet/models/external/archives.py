@@ -1,4 +1,4 @@
-"""What is known of a file before anything in it is used: its size, its checksum, its directory."""
+"""Checks of a file before its content is used: its size, its checksum, its directory."""
 
 import zipfile
 from pathlib import Path
@@ -34,9 +34,9 @@ def require_sizes(path: str, weights: int | None = None) -> None:
     """
     most = MOST if weights is None else COPIES * weights + SPARE
     size = Path(path).stat().st_size
-    told = f"the architecture's weights have {weights}; " if weights is not None else ""
+    known = f"the architecture's weights have {weights}; " if weights is not None else ""
     if size > most:
-        raise GauntletError(f"{path} has {size} bytes; {told}allowed are {most} at most.")
+        raise GauntletError(f"{path} has {size} bytes; {known}allowed are {most} at most.")
     with open(path, "rb") as stream:
         packed = stream.read(4) == b"PK\x03\x04"
     if not packed:
@@ -50,6 +50,6 @@ def require_sizes(path: str, weights: int | None = None) -> None:
         ) from error
     if unpacked > most:
         raise GauntletError(
-            f"{path} has {size} bytes and would unpack to {unpacked}; {told}allowed are {most} at "
+            f"{path} has {size} bytes and would unpack to {unpacked}; {known}allowed are {most} at "
             "most."
         )

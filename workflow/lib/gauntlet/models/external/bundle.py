@@ -1,4 +1,4 @@
-"""A file that is network and weights at once, kept whole in a file of weights of ours."""
+"""A file that is network and weights at once, kept whole in one of our files of weights."""
 
 import hashlib
 

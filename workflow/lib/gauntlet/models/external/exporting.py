@@ -1,4 +1,4 @@
-"""Models of ours in the forms that other programs read."""
+"""Export of our models to the formats that other programs read."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""State dicts as they are found: read as data only, freed from what they are wrapped in."""
+"""State dicts in whatever form they come: read as data only, and taken out of their wrappers."""
 
 import pickle
 import re
@@ -47,21 +47,21 @@ def _data(path: str) -> Any:
 
 def _reason(path: str, error: Exception) -> str:
     """Say why PyTorch does not load a file as data."""
-    told = str(error)
-    wanted = GLOBAL.search(told) if isinstance(error, pickle.UnpicklingError) else None
+    message = str(error)
+    wanted = GLOBAL.search(message) if isinstance(error, pickle.UnpicklingError) else None
     if wanted:
         return (
             f"asks for code to be run ({wanted[1][:80]}), but weights are loaded as data only; "
             f"{ADVICE}"
         )
-    if "TorchScript" in told:
+    if "TorchScript" in message:
         return "is a TorchScript file, no state dict; write arch: torchscript"
     with open(path, "rb") as stream:
         start = stream.read(2)
     if start[:1] == b"\x80" and start[1:] > b"\x02":
         return f"is a plain pickle, which torch.save did not write and which may be code; {ADVICE}"
-    cause = CAUSE.search(told)
-    what = (cause[1] if cause else told.partition("\n")[0]).strip()[:120].rstrip(".")
+    cause = CAUSE.search(message)
+    what = (cause[1] if cause else message.partition("\n")[0]).strip()[:120].rstrip(".")
     return (
         f"is truncated, damaged or no file of weights ({type(error).__name__}: {what}); get the "
         "whole file again"

@@ -10,7 +10,6 @@ from gauntlet.reporting.figures import style
 from gauntlet.reporting.formatting import threat_label
 
 MOST = 20  # classes that can be read in one panel
-LETTERS = 11  # of a class name
 SHADES = "cividis"  # even in lightness, also for color-blind readers
 
 
@@ -32,7 +31,7 @@ def draw(records: Sequence[dict], names: dict[str, list[str]], threat: tuple | N
     for (name, models), place in zip(panels.items(), axes, strict=True):
         counts = _counts(models)
         labels = _hardest(models, counts)
-        words = [_word(names.get(name[0], []), label) for label in labels]
+        words = [style.class_name(names.get(name[0], []), label) for label in labels]
         _panel(place, _table(models, labels), list(models), [*words, "all"])
         place.set_title(f"{' · '.join(name)}, {_span(counts)} test images a class")
     style.note(figure, _note(records, threat, columns - 1))
@@ -72,11 +71,6 @@ def _table(models: dict[str, list[dict]], labels: list[int]) -> np.ndarray:
         whole = sum(found[label] * n for label, n in counts.items()) / sum(counts.values())
         rows.append([*(found[label] for label in labels), whole])
     return np.array(rows)
-
-
-def _word(names: list[str], label: int) -> str:
-    name = names[label] if label < len(names) else str(label)
-    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
 
 
 def _span(counts: dict[int, int]) -> str:

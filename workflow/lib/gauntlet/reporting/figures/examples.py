@@ -11,7 +11,6 @@ from gauntlet.reporting.figures import style
 from gauntlet.reporting.formatting import threat_label
 
 MOST = 6  # defenses that can be seen side by side
-LETTERS = 11  # of a class name
 GAP, APART, BELOW = 0.1, 0.3, 0.4  # between tiles, between defenses, for text; a tile is 1
 HEAD, FOOT = 0.8, 0.75  # for names, in tiles; for the note, in inches
 INCHES = (0.8, 1.15)  # least and most of a tile
@@ -45,8 +44,7 @@ class Source:
 
     def word(self, label: int) -> str:
         """Give a class's name, cut to what fits below a tile."""
-        name = self.classes[label] if label < len(self.classes) else str(label)
-        return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+        return style.class_name(self.classes, label)
 
 
 def draw(shown: Sequence[Shown], sources: dict[str, Source], count: int) -> Figure:

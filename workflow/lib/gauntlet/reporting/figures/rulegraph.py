@@ -173,7 +173,7 @@ def _arrow(axes, points: Sequence[tuple[float, float]]) -> None:
 
 
 def _return(axes, source: tuple[float, float], target: tuple[float, float]) -> None:
-    """Draw a dashed arrow back up on the side where the source stands, or around one box."""
+    """Draw a dashed arrow back up on the side of the source, or around one box."""
     (x0, y0), (x1, y1) = source, target
     lift, side = (HIGH / 4, 1) if source == target else (0, 1 if x0 > x1 else -1)
     start, end = (x0 + side * WIDE / 2, y0 - lift), (x1 + side * WIDE / 2, y1 + lift)
@@ -183,18 +183,16 @@ def _return(axes, source: tuple[float, float], target: tuple[float, float]) -> N
 
 
 def _draw_arrow(axes, **options) -> None:
-    as_batched = {"arrowstyle": "-|>", "mutation_scale": 9, "linewidth": 1.0, "color": "#7A7A7A"}
-    axes.add_patch(FancyArrowPatch(shrinkA=0, shrinkB=0, zorder=1, **as_batched, **options))
+    look = {"arrowstyle": "-|>", "mutation_scale": 9, "linewidth": 1.0, "color": "#7A7A7A"}
+    axes.add_patch(FancyArrowPatch(shrinkA=0, shrinkB=0, zorder=1, **look, **options))
 
 
 def _box(axes, rule: str, x: float, y: float, result: bool) -> None:
     """Draw a rule's box: its verb, and below it the noun."""
     corner, size = (x - WIDE / 2 + 0.06, y - HIGH / 2 + 0.06), (WIDE - 0.12, HIGH - 0.12)
     fill = style.looks("x")["x"]["color"] if result else style.paper()
-    as_batched = {"boxstyle": "round,pad=0.06", "linewidth": 1.0, "edgecolor": style.ink()}
-    axes.add_patch(FancyBboxPatch(corner, *size, facecolor=style.paper(), zorder=2, **as_batched))
+    look = {"boxstyle": "round,pad=0.06", "linewidth": 1.0, "edgecolor": style.ink()}
+    axes.add_patch(FancyBboxPatch(corner, *size, facecolor=style.paper(), zorder=2, **look))
     if result:
-        axes.add_patch(
-            FancyBboxPatch(corner, *size, facecolor=fill, alpha=0.2, zorder=2, **as_batched)
-        )
+        axes.add_patch(FancyBboxPatch(corner, *size, facecolor=fill, alpha=0.2, zorder=2, **look))
     axes.text(x, y, rule.replace("_", "\n", 1), ha="center", va="center", fontsize=8, zorder=3)

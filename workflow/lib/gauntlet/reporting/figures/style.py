@@ -1,10 +1,10 @@
-"""What all figures share: colors that color-blind people tell apart, marks that need no color.
+"""What all figures share: colors that color-blind readers can distinguish, marks without color.
 
 Nothing here uses pyplot or leaves a trace in Matplotlib's global settings.
 """
 
 import textwrap
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -22,6 +22,7 @@ LINES = (
     *("-", (0, DASH), (0, (*DASH, *DOT)), (0, DOT), (0, (9, 2))),
     *((0, (9, 2, 2, 2)), (0, (*DASH, *DOT, *DOT)), (0, (3, 3)), (0, (2, 4)), (0, (12, 2, 1, 2))),
 )
+LETTERS = 11  # of a class name
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oo", "++++", "----", "||||", "**")
 OWN_COLORS = ("grayscale", "tableau-colorblind10")  # styles whose point is their colors
 SHARED = {"svg.hashsalt": "gauntlet", "svg.fonttype": "path"}
@@ -95,6 +96,16 @@ def legend(figure: Figure, handles: list, labels: list[str]) -> None:
     fitting = max(1, int((figure.get_figwidth() - 0.3) / inches))
     columns = -(-len(labels) // -(-len(labels) // fitting))  # so that rows have like lengths
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=3.2)
+
+
+def class_name(names: Sequence[str], label: int) -> str:
+    """Give a class's name, cut to what fits below a tile; the label itself where it has no name.
+
+    A dollar sign is escaped: Matplotlib would read what follows as mathematics.
+    """
+    name = names[label] if label < len(names) else str(label)
+    cut = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+    return cut.replace("$", r"\$")
 
 
 def percent_axis(axis, label: str) -> None:

@@ -1,8 +1,8 @@
-"""Whose folder it is: a file that names the launcher's machine and process, and its pulse.
+"""A launcher's claim to a folder: a file that names its machine and process, with a counter.
 
-On the same machine the process itself is looked for. From another machine only the pulse can be
-seen: a counter in the file, watched for longer than shared file systems keep old attributes.
-Neither clocks nor file locks are relied on.
+On the same machine, the claim holds while the process runs. From another machine only the counter
+can be seen; it is watched for longer than shared file systems keep old attributes. Clocks of
+different machines are never compared, and no file locks are used.
 """
 
 import json
@@ -16,8 +16,8 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_whole
 
 FILE = ".gauntlet/launcher.json"  # below the working directory
-PULSE = 10.0  # seconds between two beats
-WATCH = 90.0  # seconds without a beat after which a launcher elsewhere is gone
+PULSE = 10.0  # seconds between two increments of the counter
+WATCH = 90.0  # seconds without an increment after which a launcher elsewhere counts as ended
 
 
 class Claim:
@@ -48,7 +48,7 @@ class Claim:
             self.path.unlink(missing_ok=True)
 
     def beat(self, at_once: bool = False) -> None:
-        """Show that the launcher lives, if it is time to."""
+        """Increment the counter, if it is time to: the launcher is alive."""
         if not at_once and time.monotonic() - self._last < PULSE:
             return
         self._count, self._last = self._count + 1, time.monotonic()
@@ -67,7 +67,7 @@ class Claim:
 
 
 def read(path: Path) -> dict:
-    """Read a claim; what is none, or broken, is an empty one."""
+    """Read a claim; empty if there is none or if the file is damaged."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return record if {"host", "pid", "started", "boot"} <= set(record) else {}
@@ -76,7 +76,7 @@ def read(path: Path) -> dict:
 
 
 def lives(record: dict) -> bool:
-    """Whether the very process that a claim names still runs on this machine."""
+    """Tell whether the process that a claim names still runs on this machine."""
     return record["boot"] == _boot() and record["started"] == _started(record["pid"])
 
 

@@ -2,9 +2,10 @@
 
 python -m gauntlet.runtime.cluster.launch [--orphans wait|cancel] [--every SECONDS] -- <arguments>
 
-Unlocking after a SIGKILL would submit every unfinished job again beside its orphan. So: nobody
-else may work in the folder, the orphans are waited for or canceled, what they finished is put on
-record, and only then the folder is unlocked and Snakemake runs, with its progress shown.
+After a SIGKILL, jobs of the killed Snakemake may still run: orphans. Unlocking the folder would
+submit each unfinished job a second time. So the launcher first makes sure that no other Snakemake
+works in the folder; then it waits for the orphans or cancels them, records what they finished,
+unlocks the folder, runs Snakemake and shows its progress.
 """
 
 import argparse
@@ -29,14 +30,14 @@ from gauntlet.runtime.cluster import (
 from gauntlet.runtime.cluster.folder_lock import Claim
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
-TICK = 1.0  # seconds between two looks at Snakemake
+TICK = 1.0  # seconds between two checks whether Snakemake still runs
 QUIET = 3.0  # seconds after which an empty queue must still be empty
 DIE_WITH_PARENT = 1  # Linux's PR_SET_PDEATHSIG
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the module says; gives Snakemake's exit code, or 1 with a sentence."""
+    """Run the launcher; give Snakemake's exit code, or 1 after an error in one sentence."""
     options = _options(arguments)
     folder = snakemake_private.directory(options.snakemake)
     try:
@@ -60,21 +61,21 @@ def main(arguments: list[str]) -> int:
 
 def settle_orphans(folder: str, how: str, every: float, claim: Claim) -> None:
     """Wait until no job of the folder is left in the queue or on this machine, or cancel them."""
-    prefix, told, calm = job_names.prefix(folder), 0.0, False
+    prefix, shown, calm = job_names.prefix(folder), 0.0, False
     while True:
         queued = slurm_queue.jobs(prefix)
         local = processes.job_processes(folder, prefix)
         if not queued and not local:
             if calm:
                 return
-            calm = True  # a submission under way when Snakemake was killed may yet arrive
+            calm = True  # a job that was being submitted when Snakemake was killed may still arrive
             time.sleep(QUIET)
             continue
         calm = False
         if how == "cancel":
             end(queued, local)
-        if time.monotonic() - told >= every or not told:
-            told = time.monotonic()
+        if time.monotonic() - shown >= every or not shown:
+            shown = time.monotonic()
             _say(_orphans(queued, local, how))
         claim.beat()
         time.sleep(slurm_queue.PAUSE)
@@ -89,12 +90,12 @@ def end(queued: Sequence[slurm_queue.Queued], local: Sequence[processes.Process]
 
 
 def take_over(folder: str, arguments: Sequence[str]) -> None:
-    """Put on record what finished unwatched, and take off the locks of a killed Snakemake."""
+    """Record what finished without a Snakemake, and remove the locks of a killed one."""
     adopted = snakemake_records.adopt(folder)
     if adopted.whole or adopted.doubtful:
         _say(
-            f"{adopted.whole} files that finished while no Snakemake watched are proven whole and "
-            f"kept, {adopted.doubtful} are made again."
+            f"{adopted.whole} files that finished while no Snakemake was running are whole and "
+            f"are kept, {adopted.doubtful} are made again."
         )
     if snakemake_private.is_locked(folder):
         command = [*SNAKEMAKE, *_before_targets(arguments), "--unlock"]
@@ -102,7 +103,7 @@ def take_over(folder: str, arguments: Sequence[str]) -> None:
         if done.returncode:
             sys.stderr.write(done.stdout + done.stderr)
             raise GauntletError(
-                f"{folder} could not be unlocked; what Snakemake says about it stands above."
+                f"{folder} could not be unlocked; the lines above are Snakemake's own message."
             )
 
 
@@ -112,15 +113,15 @@ def run(folder: str, arguments: Sequence[str], every: float, claim: Claim) -> in
         [*SNAKEMAKE, *arguments], start_new_session=True, preexec_fn=_end_with_launcher
     )
     before = {n: signal.signal(n, lambda n, _: pass_on(process, n)) for n in FORWARDED}
-    told = time.monotonic()
+    shown = time.monotonic()
     try:
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(TICK)
             claim.beat()
-            if time.monotonic() - told >= every and process.poll() is None:
+            if time.monotonic() - shown >= every and process.poll() is None:
                 sys.stderr.write(f"\n{status.block(folder)}\n\n")
-                told = time.monotonic()
+                shown = time.monotonic()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -129,7 +130,7 @@ def run(folder: str, arguments: Sequence[str], every: float, claim: Claim) -> in
 
 
 def pass_on(process: subprocess.Popen, number: int) -> None:
-    """Give Snakemake a signal; an interrupt reaches its jobs here too, as from a terminal."""
+    """Pass a signal to Snakemake; an interrupt also reaches its jobs, as from a terminal."""
     with contextlib.suppress(ProcessLookupError):
         (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
 
@@ -155,7 +156,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     options = parser.parse_args(own)
     if line is None or not rest:
-        parser.error("Snakemake's arguments are missing; they stand behind --")
+        parser.error("Snakemake's arguments are missing; allowed are arguments after --")
     options.snakemake = rest
     return options
 
@@ -169,13 +170,13 @@ def _orphans(queued: Sequence, local: Sequence, how: str) -> str:
 
 
 def _before_targets(arguments: Sequence[str]) -> list[str]:
-    """Leave out targets that stand behind another `--`: options would not be read behind them."""
+    """Leave out the targets after another `--`, after which Snakemake reads no options."""
     arguments = list(arguments)
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _end_with_launcher() -> None:
-    """Let the kernel end Snakemake if the launcher is killed, so that the claim tells the truth."""
+    """Let the kernel end Snakemake if the launcher is killed: its claim must not outlive it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 

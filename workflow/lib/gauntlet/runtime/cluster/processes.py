@@ -1,7 +1,7 @@
-"""Who works in a folder: Snakemake's main processes, and jobs that outlived theirs.
+"""Processes that work in a folder: Snakemake's main processes, and jobs that outlived theirs.
 
-A main process is found by what /proc says about it. Snakemake's own locks name no process; its
-log names the machine, which tells whether a lock's owner can be seen from here at all.
+Processes are found in /proc. Snakemake's locks name no process, but its log names the machine, so
+it is known whether the owner of a lock could be found on this machine at all.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ class Process:
 
 
 def mains(folder: str, proc: str = "/proc") -> list[Process]:
-    """List the Snakemakes that work in a folder on this machine, but for this process's own."""
+    """List the Snakemakes that work in a folder on this machine, except this process."""
     return [process for process in _processes(folder, proc) if is_main(process.command)]
 
 
 def job_processes(folder: str, prefix: str, proc: str = "/proc") -> list[Process]:
-    """List processes of jobs in a folder on this machine, and submissions still under way."""
+    """List processes of jobs in a folder on this machine, and submissions that are not finished."""
     return [
         process
         for process in _processes(folder, proc)
@@ -56,7 +56,7 @@ def require_alone(folder: str, proc: str = "/proc") -> None:
     if is_locked(folder) and host not in ("", socket.gethostname()):
         raise GauntletError(
             f"{folder} was locked by a Snakemake on {host}, which cannot be seen from "
-            f"{socket.gethostname()}; start on {host}, or, if nothing works there any more, remove "
+            f"{socket.gethostname()}; start on {host}, or, if nothing runs there any more, remove "
             f"{Path(folder, LOCKS)} first."
         )
 

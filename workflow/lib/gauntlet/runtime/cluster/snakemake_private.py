@@ -21,6 +21,7 @@ KNOWN = ("9.27", "9.28")  # the first version that is known, and the first that 
 # Command lines.
 DIRECTORY = ("--directory", "-d")
 HARMLESS = {"-n", "--dry-run", "--dryrun", "--unlock", "--lint", "--version", "--help", "-h"}
+SHORT_DRY_RUN = re.compile(r"-[npFfk]*n[npFfkq]*")  # several short options that take no value
 JOB = "--target-jobs"  # an option that only the jobs of a Snakemake have
 INNER = ("remote", "subprocess")  # values of --mode of a Snakemake that is a job of another one
 GROUP = "--local-groupid"  # an option that only a Snakemake has that runs a group of jobs
@@ -87,7 +88,12 @@ def is_main(command: Sequence[str]) -> bool:
         return False
     options = command[place + 1 :]
     job = any(mode in INNER for mode in _values(options, "--mode"))
-    return not job and not HARMLESS & set(options)
+    return not job and not runs_no_job(options)
+
+
+def runs_no_job(options: Iterable[str]) -> bool:
+    """Tell whether a command line only looks or unlocks: `-n`, also among short options (`-np`)."""
+    return any(option in HARMLESS or SHORT_DRY_RUN.fullmatch(option) for option in options)
 
 
 def is_job(command: Sequence[str]) -> bool:

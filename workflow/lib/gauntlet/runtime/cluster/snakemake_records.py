@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gauntlet.core.files import PROVENANCE, sha256
+from gauntlet.core.records import read_or_empty
 from gauntlet.runtime.cluster import snakemake_private
 
 NEEDED = {"rule", "spec", "code", "inputs", "outputs"}  # keys of every provenance
@@ -42,7 +43,7 @@ def adopt(folder: str | Path) -> Adopted:
 
 
 def _adopt_result(folder: Path, name: str, counted: Adopted) -> None:
-    provenance = _read(folder / name)
+    provenance = read_or_empty(folder / name)
     if not set(provenance) >= NEEDED:
         _mark(folder, name, counted)
         return
@@ -65,7 +66,7 @@ def _is_settled(folder: Path, output: str, provenance: Mapping[str, Any], name: 
     """Tell whether Snakemake's record of a file names the same spec, code and inputs."""
     if snakemake_private.mark_path(folder, output).is_file():
         return False
-    found = _read(snakemake_private.record_path(folder, output))
+    found = read_or_empty(snakemake_private.record_path(folder, output))
     return snakemake_private.agrees(found, _record(folder, output, provenance, name))
 
 
@@ -85,14 +86,6 @@ def _settle(
 def _mark(folder: Path, output: str, counted: Adopted) -> None:
     _write(snakemake_private.mark_path(folder, output), snakemake_private.MARK)
     counted.doubtful += 1
-
-
-def _read(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _write(path: Path, content: dict) -> None:

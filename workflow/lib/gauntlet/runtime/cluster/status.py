@@ -20,7 +20,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.runtime.cluster import folder_lock, job_names, processes, slurm_queue, snakemake_log
 
 HEAD = ("rule", "done", "running", "waiting", "failed", "retried")
-UNKNOWN = "?"  # a rule that no log tells of
+UNKNOWN = "?"  # a rule that is in no log
 
 
 @dataclass
@@ -65,9 +65,9 @@ def count(
 ) -> dict[str, Row]:
     """Count the jobs of every rule.
 
-    A job in the queue stands for all jobs that travel in it. What the latest run has started and
-    no queue shows runs on the machine of Snakemake, or has just ended; if no Snakemake is alive
-    it is neither.
+    A job in the queue can hold several jobs of Snakemake; each of them is counted. A job that the
+    latest run has started and that is in no queue runs on Snakemake's own machine, or has just
+    ended; it is counted as running only while a Snakemake is alive.
     """
     rows = {
         rule: Row(planned=number) for rule, number in (runs[-1].planned if runs else {}).items()
@@ -90,7 +90,7 @@ def count(
 
 
 def gpu_hours(folder: str | Path, runs: Sequence[snakemake_log.Run]) -> float:
-    """Add up the GPU-hours of all finished jobs that the folder's logs tell of, each job once."""
+    """Add up the GPU-hours of all finished jobs in the folder's logs, each job once."""
     gpus = {job.provenance: job.gpus for run in runs for job in run.jobs.values() if job.provenance}
     return (
         sum(_seconds(Path(folder, name)) * number for name, number in gpus.items() if number) / 3600
@@ -109,7 +109,7 @@ def _behind(job: slurm_queue.Queued, runs: Sequence[snakemake_log.Run]) -> list[
 
 
 def _seconds(provenance: Path) -> float:
-    """Give the seconds of a finished job; none of one that is not there, or in ruins."""
+    """Give the seconds of a finished job; 0 if its provenance is missing or damaged."""
     try:
         state = provenance.stat()
         return _read_seconds(provenance, state.st_mtime_ns, state.st_size)

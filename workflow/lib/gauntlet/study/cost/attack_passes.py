@@ -1,6 +1,6 @@
 """Forward and backward passes that an attack takes for one image that is never misclassified.
 
-The formulas stand in the attacks' own files. Standard library only.
+The formulas are constants in the attacks' own files. Standard library only.
 """
 
 from collections.abc import Mapping

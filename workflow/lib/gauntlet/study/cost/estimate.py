@@ -101,7 +101,7 @@ class Estimate:
         return {path: task._replace(rank=ranks[path]) for path, task in plain.items()}
 
     def by_rule(self) -> dict[str, list[Cost]]:
-        """Give the costs of each rule's jobs, dearest rule first."""
+        """Give the costs of each rule's jobs, the rule with the most seconds first."""
         found: dict[str, list[Cost]] = {}
         for path, cost in self.costs.items():
             found.setdefault(self.plan.jobs[path].rule, []).append(cost)

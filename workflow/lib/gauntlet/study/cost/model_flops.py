@@ -1,7 +1,7 @@
 """What one image costs a network, from its settings and the image's shape. Standard library only.
 
-The formulas stand in the models' own files; multiply-adds are those of convolutions and linear
-layers. They size jobs and decide no result.
+The formulas are constants in the models' own files. Multiply-adds are those of convolutions and
+linear layers. They size jobs and decide no result.
 """
 
 from collections.abc import Iterable, Mapping

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import PROVENANCE
+from gauntlet.core.records import read_or_empty
 from gauntlet.study.cost.dataset_sizes import DatasetSizes
 from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.matrix import AS_GIVEN
@@ -30,7 +31,7 @@ class Record(NamedTuple):
 
     rule: str
     kind: str
-    defended: str  # kind of the defense that was attacked, on which early falls depend
+    defended: str  # kind of the defense that was attacked, which decides how many attacks end early
     network: str
     device: str
     precision: str
@@ -61,7 +62,7 @@ class Rates:
                 self.sums[key] = (effort + record.effort, seconds + spent)
 
     def exact(self, work: Work, context: Context, level: int) -> float | None:
-        """Give the seconds of a job at a level of likeness, 0 the closest; None if unknown."""
+        """Give the seconds of a job at a level of similarity, 0 the closest; None if unknown."""
         effort, seconds = self.sums.get(_keys(work.rule, work.kind, context)[level], (0.0, 0.0))
         if not effort:
             return None
@@ -69,7 +70,7 @@ class Rates:
 
 
 def _keys(rule: str, kind: str, context: "Record | Context") -> tuple[tuple[str, ...], ...]:
-    """Name a job's likes, the closest first."""
+    """Name the groups of jobs like this one, the most similar first."""
     device = context.device
     alike = (rule, kind, context.defended, device)
     return (
@@ -85,7 +86,7 @@ LEVELS = 5
 
 
 class RuntimeModel:
-    """Tells seconds from this machine's records first, then from the committed ones."""
+    """Predicts seconds from this machine's records first, then from the committed ones."""
 
     def __init__(self, own: Iterable[Record] = (), committed: Iterable[Record] | None = None):
         self.own = Rates(own)
@@ -149,7 +150,7 @@ def summed(records: Iterable[Record]) -> list[Record]:
 def learned(results: Path) -> Iterator[Record]:
     """Read what the jobs below a folder of results took from their provenance."""
     for path in sorted(results.rglob(f"*{PROVENANCE}")):
-        record = _read(path)
+        record = read_or_empty(path)
         if "rule" in record and isinstance(record.get("seconds"), int | float):
             yield from _record(results, path, record)
 
@@ -192,22 +193,14 @@ def network_of(spec: dict[str, Any]) -> str:
 
 def _defense(folder: Path) -> str:
     """Name the kind of the defense of the run in a folder."""
-    spec = _read(folder / f"train{PROVENANCE}").get("spec") or {}
+    spec = read_or_empty(folder / f"train{PROVENANCE}").get("spec") or {}
     return (spec.get("defense") or {}).get("kind", AS_GIVEN)
 
 
 @cache
 def _dataset(folder: Path) -> DatasetSizes | None:
-    meta, report = _read(folder / "data.json"), _read(folder / "split_report.json")
+    meta, report = read_or_empty(folder / "data.json"), read_or_empty(folder / "split_report.json")
     if not meta or not report:
         return None
     counts = report["counts"]
     return DatasetSizes(**counts, shape=tuple(meta["shape"]), classes=len(meta["classes"]))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,13 +1,14 @@
 """How much memory and time a job asks for, and which job comes first. Standard library only.
 
-All is computed from the study: data set, network, attack, defense. What is asked for is a bound
-with a margin, doubled with every attempt; it decides no result.
+All is computed from the study: data set, network, attack, defense. A job requests a bound with a
+margin, doubled with every attempt; it decides no result.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gauntlet.study.audit_gate import RERUN_KIND
 from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.rates import MODELS, Context, RuntimeModel, network_of, precision_of
 from gauntlet.study.cost.work import Work, work_of
@@ -42,7 +43,7 @@ class Size(NamedTuple):
 
 
 class Sizes:
-    """Sizes of a configuration's jobs; those that differ by seed or shard alone share one."""
+    """Sizes of a configuration's jobs; jobs that differ only by seed or shard share one."""
 
     def __init__(self, config: Mapping[str, Any]):
         self.config, self.runtimes = dict(config), RuntimeModel()
@@ -81,7 +82,7 @@ class Sizes:
         work = work_of(rule, spec, sizes)
         context = self.context(rule, spec, names)
         if rule == "rerun_attack":  # most have nothing to do; a bound has to be that of the others
-            work = work._replace(rule="craft_examples", kind="adaptive")
+            work = work._replace(rule="craft_examples", kind=RERUN_KIND)
         return Size(self._megabytes(rule, spec, work, sizes), self.runtimes.seconds(work, context))
 
     def dataset(self, dataset: str | None) -> DatasetSizes | None:
