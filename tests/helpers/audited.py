@@ -61,7 +61,7 @@ def trained(defense: str, seed: int = 0) -> tuple[torch.nn.Module, list[dict]]:
     settings |= {"selection": "last", "validation_attack": seen}
     spec = {"defense": DEFENSES[defense], "training": settings, "seed": seed, "batch": 128}
     model = build_model(ARCH, (1, side, side), 10, seed)
-    model.normalise_like(train.images)
+    model.normalize_like(train.images)
     history = fit(model, spec, train, validation).history
     return model.eval().requires_grad_(False), history
 

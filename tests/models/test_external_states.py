@@ -32,7 +32,7 @@ def spec(path="w.pt", **changes):
 def trained():
     """A model of ours whose running statistics are not those of a fresh one."""
     model = build_model(NET, tiny.SHAPE, 2, 7)
-    model.normalise_like(torch.rand(20, *tiny.SHAPE))
+    model.normalize_like(torch.rand(20, *tiny.SHAPE))
     model(torch.rand(20, *tiny.SHAPE))
     return model.eval()
 

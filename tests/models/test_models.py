@@ -105,7 +105,7 @@ def test_normalisation_is_inside_and_travels_with_the_weights():
     images = torch.rand(50, 3, 4, 4) * torch.tensor([1.0, 0.2, 0.0]).view(1, 3, 1, 1) + 0.3
     model = Classifier(nn.Identity(), 3)
     assert torch.equal(model(images), images)
-    model.normalise_like(images)
+    model.normalize_like(images)
     seen = model(images)
     assert torch.allclose(seen[:, :2].mean((0, 2, 3)), torch.zeros(2), atol=1e-4)
     assert torch.allclose(seen[:, :2].std((0, 2, 3)), torch.ones(2), atol=1e-4)

@@ -1,7 +1,7 @@
 """Certificates, one plug-in file each: `gauntlet/certify/<kind>.py` holds the function `<kind>`.
 
-Beside it stand NORMS, the norms that it knows, and DETERMINISTIC: whether it speaks of the model
-itself, or of a classifier that is built from the model (randomised smoothing).
+The file also holds NORMS, the norms that it knows, and DETERMINISTIC: True if the certificate is
+about the model itself, False if about a classifier built from it (randomized smoothing).
 The package can be called: `gauntlet.certify(model, images, labels, eps=...)` is
 `gauntlet.api.certify`.
 """
@@ -24,7 +24,7 @@ def certify(model, images: Tensor, labels: Tensor, point: dict, streams: Streams
     """Prove what one kind can about images [N, C, H, W] in [0, 1] with labels [N].
 
     `point` is `{"kind": ..., "norm": ..., "eps": ..., **settings}`; `streams` are used by kinds
-    that draw. Raises GauntletError for a norm that the kind does not know.
+    that draw random numbers. Raises GauntletError for a norm that the kind does not know.
     """
     settings = {key: value for key, value in point.items() if key != "kind"}
     function = load("certify", point["kind"])
@@ -39,5 +39,5 @@ def certify(model, images: Tensor, labels: Tensor, point: dict, streams: Streams
 
 
 def deterministic(kind: str) -> bool:
-    """Tell whether a kind speaks of the model itself."""
+    """Say whether certificates of a kind are about the model itself."""
     return sys.modules[load("certify", kind).__module__].DETERMINISTIC

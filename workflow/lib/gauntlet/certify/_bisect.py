@@ -1,4 +1,4 @@
-"""From lower bounds of margins to certificates: bisection of eps, and a last word in float64."""
+"""From lower bounds of margins to certificates: bisection of eps, and a last step in float64."""
 
 import copy
 from collections.abc import Callable
@@ -49,8 +49,8 @@ def prove(
     with checked(model, images, labels) as (images, labels):
         exact = _doubled(model)
         for rows in torch.arange(len(images)).split(batch) if len(images) else ():
-            judge = _Judge(model, exact, images[rows], labels[rows], margins, norm)
-            parts.append(_found(judge, eps, most if radius else None))
+            prover = _Prover(model, exact, images[rows], labels[rows], margins, norm)
+            parts.append(_found(prover, eps, most if radius else None))
     if not parts:
         none = images.new_zeros(0, dtype=torch.float64)
         return Certificate(none, none, none > 0, none > 0)
@@ -77,8 +77,8 @@ def _require(norm: str, eps: float, batch: int, ceiling: float | None) -> None:
         )
 
 
-class _Judge:
-    """Asks for margins of one batch."""
+class _Prover:
+    """Computes margins of one batch, less what rounding may cost."""
 
     def __init__(self, model, exact, images: Tensor, labels: Tensor, margins: Margins, norm: str):
         self.images, self.labels, self.margins, self.norm = images, labels, margins, norm
@@ -104,25 +104,25 @@ class _Judge:
         return found.amin(1).double() - self.slack[rows]
 
 
-def _found(judge: _Judge, eps: float, most: float | None) -> tuple[Tensor, ...]:
+def _found(prover: _Prover, eps: float, most: float | None) -> tuple[Tensor, ...]:
     """Give radius, margin at eps, whether eps is proven, and that nothing was abstained from."""
-    right = judge.right.nonzero().squeeze(1)
-    margin = torch.full_like(judge.slack, -torch.inf)
-    margin[right] = judge.ask(right, torch.full_like(judge.slack[right], eps))
+    right = prover.right.nonzero().squeeze(1)
+    margin = torch.full_like(prover.slack, -torch.inf)
+    margin[right] = prover.ask(right, torch.full_like(prover.slack[right], eps))
     certified = margin > 0
     radius = torch.where(certified, eps, 0.0).double()
     if most is not None:
-        radius = _bisected(judge, right, certified, eps, most, radius)
+        radius = _bisected(prover, right, certified, eps, most, radius)
     return radius, margin, certified, torch.zeros_like(certified)
 
 
-def _bisected(judge: _Judge, right, certified, eps: float, most: float, radius: Tensor) -> Tensor:
+def _bisected(prover: _Prover, right, certified, eps: float, most: float, radius: Tensor) -> Tensor:
     """Search between what is proven and what is not."""
     low = torch.where(certified, eps, 0.0).double()[right]
     high = torch.where(certified, most, eps).double()[right]
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        holds = judge.ask(right, middle) > 0
+        holds = prover.ask(right, middle) > 0
         low, high = torch.where(holds, middle, low), torch.where(holds, high, middle)
     radius[right] = low
     return radius

@@ -44,8 +44,9 @@ def follow(model: nn.Module, image: Tensor) -> list[Node]:
     for module, _ in modes:
         module.training = False
     try:
-        with torch.inference_mode(False), torch.no_grad():
-            examples = torch.cat([image.clone(), others.to(image)])
+        exact = torch.autocast(image.device.type, enabled=False)
+        with torch.inference_mode(False), torch.no_grad(), exact:
+            examples = torch.cat([image.clone(), others.to(image.dtype).to(image.device)])
             nodes, run = read(model, examples)
             fewer = examples[: EXAMPLES - 1]
             require_close(_answer(run, fewer), evaluate(nodes, fewer))

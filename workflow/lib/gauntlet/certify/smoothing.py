@@ -1,4 +1,4 @@
-"""Randomised smoothing: what most noisy copies of an image say holds in an l2 ball around it."""
+"""Randomized smoothing: the class of most noisy copies of an image, proven in an l2 ball."""
 
 import numpy as np
 import torch
@@ -97,6 +97,6 @@ def _require(norm: str, sigma: float, n0: int, n: int, alpha: float) -> None:
         f"n0 is {n0} and n is {n}; both must be 1 or more": min(n0, n) < 1,
         f"alpha is {alpha}; allowed is a number between 0 and 1": not 0 < alpha < 1,
     }
-    for told, holds in wrong.items():
+    for message, holds in wrong.items():
         if holds:
-            raise GauntletError(f"{told}.")
+            raise GauntletError(f"{message}.")

@@ -17,7 +17,7 @@ def files_from_package(package: str, members: dict[str, str], folder: Path) -> N
     """Let apt-get download a package, and write some of its files into a folder.
 
     `members` maps a path in the package to a file's name. Their content is not verified.
-    Raises GauntletError where there is no apt-get, and with its words where it fails.
+    Raises GauntletError without apt-get; if apt-get fails, with its last line.
     """
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:

@@ -72,7 +72,7 @@ def read_batch(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
         images, labels = batch[b"data"], np.array(batch[b"labels"], dtype=np.int64)
-    except Exception as error:  # a hostile pickle can raise anything
+    except Exception as error:  # a malicious pickle can raise anything
         raise GauntletError(f"{name} is no batch of CIFAR-10 ({error!r}).") from error
     whole = isinstance(images, np.ndarray) and images.dtype == np.uint8
     if not whole or images.shape != (len(labels), 3072) or not _in_range(labels):

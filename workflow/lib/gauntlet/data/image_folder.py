@@ -107,7 +107,7 @@ def _decoded(
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
                 image.load()
-    except Exception as error:  # a hostile image can raise anything
+    except Exception as error:  # a malicious image can raise anything
         raise GauntletError(f"{file} is no readable PNG or JPEG image ({error}).") from error
     if image.mode not in GRAY + COLOR:
         raise GauntletError(

@@ -11,7 +11,7 @@ from gauntlet.core.plugins import load
 from gauntlet.models._frames import FlipChannels, Resize
 
 STEADY = 1e-3  # standard deviation, in the images' unit
-# Settings that are no argument of an architecture: what stands around it, and where it came from.
+# Settings that are no arguments of an architecture: its preprocessing, and where it came from.
 ASIDE = (
     *("arch", "gradients", "source"),
     *("input_range", "mean", "std", "channel_order", "input_size"),
@@ -19,7 +19,7 @@ ASIDE = (
 
 
 class Classifier(nn.Module):
-    """A network with its own normalisation: images [N, C, H, W] in [0, 1] in, logits out."""
+    """A network with its own normalization: images [N, C, H, W] in [0, 1] in, logits out."""
 
     def __init__(self, network: nn.Module, channels: int):
         super().__init__()
@@ -27,11 +27,11 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
 
-    def normalise_like(self, images: Tensor) -> None:
+    def normalize_like(self, images: Tensor) -> None:
         """Take mean and standard deviation per channel from training images.
 
-        A channel that hardly varies keeps its scale: dividing by less than STEADY would only
-        magnify rounding, and any perturbation.
+        The standard deviation is at least STEADY: dividing by less would only magnify rounding and
+        perturbations.
         """
         self.mean.copy_(images.mean((0, 2, 3), keepdim=True))
         self.std.copy_(images.std((0, 2, 3), keepdim=True).clamp(min=STEADY))
@@ -47,7 +47,7 @@ def build_model(
     seed: int,
     artefact: bytes | None = None,
 ) -> Classifier:
-    """Build the architecture that `settings["arch"]` names, initialised from the seed alone.
+    """Build the architecture that `settings["arch"]` names, initialized from the seed alone.
 
     `shape` is (C, H, W), `artefact` the content of a file that is network and weights at once.
     Raises GauntletError if the architecture cannot take that input.
@@ -61,12 +61,12 @@ def build_model(
         torch.manual_seed(seed)
         network = load("models", settings["arch"])(seen, classes, **chosen)
     model = Classifier(nn.Sequential(*frame, network) if frame else network, shape[0])
-    _normalise_as_set(model, settings)
+    _normalize_as_set(model, settings)
     return model
 
 
 def bare_network(model: Classifier, settings: dict) -> nn.Module:
-    """Give the network itself, without what brings images into the form that it takes."""
+    """Give the network itself, without its preprocessing (channel order, size)."""
     return model.network[-1] if _frame(settings) else model.network
 
 
@@ -75,7 +75,7 @@ def _frame(settings: dict) -> list[nn.Module]:
     return flip + ([Resize(tuple(settings["input_size"]))] if "input_size" in settings else [])
 
 
-def _normalise_as_set(model: Classifier, settings: dict) -> None:
+def _normalize_as_set(model: Classifier, settings: dict) -> None:
     """Fold range, mean and std, in the network's order of channels, into one shift and scale."""
     low, high = settings.get("input_range", (0.0, 1.0))
     channels = model.mean.shape[1]

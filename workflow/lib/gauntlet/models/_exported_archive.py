@@ -37,7 +37,7 @@ EXPRESSION = re.compile(
 
 
 def require_plain(artefact: bytes) -> None:
-    """Raise GauntletError unless an archive holds weights and PyTorch's own operators alone."""
+    """Raise GauntletError unless an archive holds weights and PyTorch's own operators only."""
     try:
         with zipfile.ZipFile(io.BytesIO(artefact)) as archive:
             parts = {name.partition("/")[2]: name for name in archive.namelist()}
@@ -54,7 +54,7 @@ def require_plain(artefact: bytes) -> None:
         raise
     except pickle.UnpicklingError as error:
         raise _code(f"a pickle in {SAMPLE}") from error
-    except Exception as error:  # a hostile archive may raise anything
+    except Exception as error:  # a malicious archive may raise anything
         raise GauntletError(
             f"it is damaged or no torch.export file ({first_line(error)})."
         ) from error

@@ -1,4 +1,4 @@
-"""What stands around a network that comes from outside."""
+"""Preprocessing and batching around a network from a file."""
 
 from collections.abc import Callable
 
@@ -103,7 +103,7 @@ def _tried(network: nn.Module, shape: tuple[int, int, int], count: int) -> str |
 
 
 def first_line(error: BaseException) -> str:
-    """Give the telling line of an error, which may be long."""
+    """Give the line of an error that says what went wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     own = [line for line in lines if not line.startswith(("Traceback", "File ", "The following"))]
     return (own[-1 if lines != own else 0] if own else type(error).__name__)[:200].rstrip(".")

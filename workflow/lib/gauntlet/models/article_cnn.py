@@ -4,12 +4,12 @@ from torch import nn
 
 from gauntlet.core.errors import GauntletError
 
-GREY = ((32, 64), 128)  # the article's example A, for 28x28x1
+GRAY = ((32, 64), 128)  # the article's example A, for 28x28x1
 COLOR = ((64, 128), 512)  # its example B, for 32x32x3
 # Weights of one output value, output channels, places of the output: for each layer.
 LAYERS = """[
     layer
-    for (first, second), units in [GREY if shape[0] == 1 else COLOR]
+    for (first, second), units in [GRAY if shape[0] == 1 else COLOR]
     for first, second, units in [(*(channels or (first, second)), hidden or units)]
     for layer in [
         (9 * shape[0], first, shape[1] * shape[2]),
@@ -36,7 +36,7 @@ def article_cnn(
     depth, height, width = shape
     if min(height, width) < 4:
         raise GauntletError(f"article_cnn needs images of 4x4 or more; these are {height}x{width}.")
-    default_channels, default_hidden = GREY if depth == 1 else COLOR
+    default_channels, default_hidden = GRAY if depth == 1 else COLOR
     first, second = channels or default_channels
     hidden = hidden or default_hidden
     return nn.Sequential(

@@ -23,7 +23,7 @@ def exported(
     require_plain(artefact)
     try:
         program = _quietly(artefact)
-    except Exception as error:  # a hostile graph may raise anything
+    except Exception as error:  # a malicious graph may raise anything
         raise GauntletError(
             f"it cannot be read as an exported program ({first_line(error)}); write it anew with "
             f"torch.export.save of PyTorch {torch.__version__.split('+')[0]}."

@@ -24,14 +24,14 @@ def factory(
     """
     with _working_directory():
         function = _found(factory)
-        with _told(factory, "raised"):
+        with _reported(factory, "raised"):
             network = function(**arguments)
     if not isinstance(network, nn.Module):
         raise GauntletError(
             f"The factory {factory} gave a {type(network).__name__}; allowed is a torch.nn.Module."
         )
     training = network.training
-    with _told(factory, f"gave a network that cannot take images of {shape}:"), torch.no_grad():
+    with _reported(factory, f"gave a network that cannot take images of {shape}:"), torch.no_grad():
         logits = network.eval()(torch.zeros(2, *shape))
     network.train(training)
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
@@ -45,7 +45,7 @@ def factory(
 
 def _found(factory: str) -> Callable:
     module, _, name = factory.partition(":")
-    with _told(factory, "cannot be imported:"):
+    with _reported(factory, "cannot be imported:"):
         found = getattr(import_module(module), name, None)
     if not callable(found):
         raise GauntletError(f"The factory {factory} does not exist: {module} has no such function.")
@@ -53,8 +53,8 @@ def _found(factory: str) -> Callable:
 
 
 @contextmanager
-def _told(factory: str, what: str) -> Iterator[None]:
-    """Turn whatever another's code raises into one sentence."""
+def _reported(factory: str, what: str) -> Iterator[None]:
+    """Turn any error of the user's code into a GauntletError of one sentence."""
     try:
         yield
     except (Exception, SystemExit) as error:

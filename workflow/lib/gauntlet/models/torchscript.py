@@ -26,7 +26,9 @@ def torchscript(
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch.jit is told to be on its way out
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # PyTorch warns that torch.jit is deprecated
             script = torch.jit.load(io.BytesIO(artefact), map_location="cpu")
     except (RuntimeError, ValueError, UnicodeError, EOFError) as error:
         raise GauntletError(f"it cannot be read as TorchScript ({first_line(error)}).") from error

@@ -48,7 +48,7 @@ def torchvision(shape: tuple[int, int, int], classes: int, *, name: str) -> nn.M
 
 
 class ToColor(nn.Module):
-    """Repeat a grey channel three times."""
+    """Repeat a gray channel three times."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.expand(-1, 3, -1, -1)

@@ -33,7 +33,7 @@ def fit_files(
     if files["start"]:
         load_weights(model, tensor_io.load_state(files["start"][0]), files["start"][0])
     else:
-        model.normalise_like(parts["train"].images)
+        model.normalize_like(parts["train"].images)
     crafted = files["crafted"]
     examples = stages.load_crafted(crafted[0], parts["train"].images) if crafted else None
     return loop.fit(model, spec, parts["train"], parts["validation"], examples, keep, processes)

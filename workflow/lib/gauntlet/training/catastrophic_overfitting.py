@@ -1,30 +1,30 @@
-"""Catastrophic overfitting of single-step training: it withstands one step, and no more."""
+"""Catastrophic overfitting of single-step training: robust to FGSM, but not to PGD."""
 
 from collections.abc import Sequence
 
-GAP = 0.3  # FGSM accuracy above PGD accuracy by this share, and
-FALL = 0.5  # PGD accuracy below this share of its best: it collapsed
+GAP = 0.3  # collapse: FGSM accuracy is above PGD accuracy by more than this, and
+DROP = 0.5  # PGD accuracy is below this share of the best one so far
 
 
 def find_collapse(history: Sequence[dict], single_step: bool) -> str | None:
-    """Tell in one sentence where a training collapsed, if it did.
+    """Describe in one sentence the epoch in which a training collapsed; None if it did not.
 
     `history` has a row per epoch with validation accuracies in [0, 1]. In single-step training
-    (`single_step`) a gap that is left at the end is told as well, even if PGD accuracy never fell.
+    (`single_step`) a gap in the last epoch is reported too, even if PGD accuracy never dropped.
     Source: Wong et al. 2020, "Fast is better than free".
     """
     highest = 0.0
     for row in history:
         robust, quick = row["validation_robust"], row["validation_fgsm"]
         highest = max(highest, robust)
-        if quick - robust > GAP and robust < FALL * highest:
-            return f"single-step collapse in epoch {_told(row)} after {highest:.0%}"
+        if quick - robust > GAP and robust < DROP * highest:
+            return f"single-step collapse in epoch {_accuracies(row)} after {highest:.0%}"
     last = history[-1]
     if single_step and last["validation_fgsm"] - last["validation_robust"] > GAP:
-        return f"single-step training withstands one step only, epoch {_told(last)}"
+        return f"single-step training withstands one step only, epoch {_accuracies(last)}"
     return None
 
 
-def _told(row: dict) -> str:
+def _accuracies(row: dict) -> str:
     quick, robust = row["validation_fgsm"], row["validation_robust"]
     return f"{row['epoch']}: FGSM accuracy {quick:.0%}, PGD accuracy {robust:.0%}"

@@ -1,4 +1,4 @@
-"""Checkpoints of a training that is not over: it goes on as if it had never stopped."""
+"""Checkpoints of a training in progress: it resumes as if it had never stopped."""
 
 import io
 import logging
@@ -20,8 +20,8 @@ OFTEN = 10.0  # minutes, where the environment does not say
 class Checkpoints:
     """The one checkpoint of a training, in a folder that is tied to spec, code and inputs.
 
-    It holds the states of the named `parts` (modules, optimizer) and of the random generators, and
-    what the loop itself has to remember. Without a folder nothing is saved.
+    It holds the states of the named `parts` (modules, optimizer), of the random generators and of
+    the training loop. Without a folder nothing is saved.
     """
 
     def __init__(self, folder: Path | None, parts: dict[str, nn.Module | torch.optim.Optimizer]):
@@ -30,7 +30,7 @@ class Checkpoints:
         self.wait = 60 * float(os.environ.get(MINUTES, OFTEN))
 
     def load(self) -> dict | None:
-        """Set all parts and the generators as they were; give what the loop remembers, or None."""
+        """Restore all parts and the generators; give the state of the loop, None without a file."""
         if self.path is None or not self.path.exists():
             return None
         try:
@@ -44,18 +44,18 @@ class Checkpoints:
         return state["loop"]
 
     def save(self, loop: dict) -> None:
-        """Save the parts and what the loop has to remember, whole or not at all."""
+        """Save the parts and the state of the loop; a file is complete or does not exist."""
         self.last = time.monotonic()
         if self.path is None:
             return
         parts = {name: part.state_dict() for name, part in self.parts.items()}
         state = {"parts": parts, "generators": _generators(), "loop": loop}
-        buffer = io.BytesIO()  # torch tells a full disk by an error of its own, a file by OSError
+        buffer = io.BytesIO()  # torch.save would hide the OSError of a full disk
         torch.save(state, buffer)
         write_whole(self.path, lambda fresh: fresh.write_bytes(buffer.getbuffer()), durable=True)
 
     def due(self) -> bool:
-        """Tell whether the last save is longer ago than the wait between two."""
+        """Say whether the time between two saves is over."""
         return self.path is not None and time.monotonic() - self.last >= self.wait
 
 

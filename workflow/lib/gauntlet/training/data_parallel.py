@@ -1,8 +1,8 @@
-"""Who computes what of a batch: one process all of it, or each of several processes a part.
+"""How a batch is divided: one process computes all of it, or each of several computes a part.
 
-Several processes give what one gives but for the order of sums: random numbers are drawn for the
-whole batch, batch norm takes the whole batch's statistics, and gradients are averaged by the
-number of images. Only dropout draws for each part.
+Several processes give the same result as one, except for the order of sums: random numbers are
+drawn for the whole batch, batch norm uses the whole batch's statistics, and gradients are averaged
+with the number of images as weight. Only dropout draws its numbers for each part.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,10 @@ Losses = Callable[..., tuple[Tensor, Tensor]]
 class SingleProcess:
     """One process computes whole batches."""
 
-    main = True  # whether this process is the one that saves
+    main = True  # only the main process saves
 
     def losses(self, step: nn.Module) -> Losses:
-        """Give what makes of a batch (loss to go back from, the batch's mean loss)."""
+        """Give a function of a batch: the loss for the backward pass, and the batch's mean loss."""
 
         def whole(*batch) -> tuple[Tensor, Tensor]:
             loss = step(*batch)
@@ -36,32 +36,33 @@ class SingleProcess:
         return slice(0, count)
 
     def joined(self, mine: Tensor, count: int) -> Tensor:
-        """Give all processes' bits [count] from each one's bits of its rows."""
+        """Collect booleans [count] from all processes; `mine` are those of this one's rows."""
         return mine
 
     def asked(self, number: int) -> int:
-        """Agree on the signal that asked to stop: 0 if none did."""
+        """Give the number of the signal that asks to stop, 0 if there is none."""
         return number
 
     def seed_layers(self, seed: int, epoch: int, batch: int) -> None:
-        """Let layers that draw (dropout) draw what belongs to the epoch."""
+        """Seed the layers that draw random numbers (dropout), once for each epoch."""
         if batch == 0:
             torch.manual_seed(seed_for(seed, "layers", epoch))
 
 
 class DataParallel:
-    """One of `size` processes that share every batch; `told` gives a signal from outside, or 0."""
+    """One of `size` processes that share every batch; `signal` gives the one received, or 0."""
 
-    def __init__(self, rank: int, size: int, told: Callable[[], int] = int):
-        self.rank, self.size, self.told = rank, size, told
+    def __init__(self, rank: int, size: int, signal: Callable[[], int] = int):
+        self.rank, self.size, self.signal = rank, size, signal
         self.main = rank == 0
-        self.control = distributed.new_group(backend="gloo")  # for what lives on the CPU
+        self.control = distributed.new_group(backend="gloo")  # for tensors on the CPU
 
     def losses(self, step: nn.Module) -> Losses:
-        """Give what makes of a whole batch (loss of this part, the whole batch's mean loss).
+        """Give a function of a whole batch: the loss of this part, and the batch's mean loss.
 
-        Gradients of the first are averaged over the processes, whence its factor. No layout of
-        buckets changes after the first batch, so that a stopped training goes on to the same bits.
+        The first has a factor, because its gradients are averaged over the processes. The layout
+        of the gradient buckets stays as it is after the first batch: a training that was stopped
+        and resumed gives the same bits.
         """
         shared = DistributedDataParallel(
             step, forward_sync_buffers=False, find_unused_parameters=True
@@ -82,13 +83,13 @@ class DataParallel:
         return part
 
     def rows(self, count: int) -> slice:
-        """Give the rows of `count` that this process computes: the first one if it has none."""
+        """Give the rows of `count` that this process computes; the first row if it has none."""
         if self._idle(count):
             return slice(0, 1)
         return slice(*self._ends(count))
 
     def joined(self, mine: Tensor, count: int) -> Tensor:
-        """Give all processes' bits [count] from each one's bits of its rows."""
+        """Collect booleans [count] from all processes; `mine` are those of this one's rows."""
         whole = torch.zeros(count, dtype=torch.int32, device=mine.device)
         if not self._idle(count):
             whole[self.rows(count)] = mine.int()
@@ -96,13 +97,13 @@ class DataParallel:
         return whole > 0
 
     def asked(self, number: int) -> int:
-        """Agree on the signal that asked one of the processes to stop: 0 if none did."""
-        found = torch.tensor(number or self.told())
+        """Give the signal that asks any of the processes to stop, 0 if there is none."""
+        found = torch.tensor(number or self.signal())
         distributed.all_reduce(found, distributed.ReduceOp.MAX, group=self.control)
         return int(found)
 
     def seed_layers(self, seed: int, epoch: int, batch: int) -> None:
-        """Let layers that draw (dropout) draw what belongs to the batch and this part of it."""
+        """Seed the layers that draw random numbers (dropout), for this part of the batch."""
         torch.manual_seed(seed_for(seed, "layers", epoch, batch, self.rank))
 
     def _idle(self, count: int) -> bool:

@@ -37,7 +37,7 @@ class Part:
 
 @dataclass
 class Outcome:
-    """What a training leaves: states of the best and the last epoch, history, warnings."""
+    """The result of a training: states of the best and the last epoch, history, warnings."""
 
     best: dict[str, Tensor] = field(default_factory=dict)
     last: dict[str, Tensor] = field(default_factory=dict)
@@ -59,10 +59,10 @@ def fit(
 
     `crafted` [N, C, H, W] are examples of the training images, in their order. Each epoch
     measures clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
-    accuracy, ties go to the higher clean accuracy, then to the earlier epoch. A checkpoint in the
-    folder `keep` lets an interrupted training go on, to the same bytes. A `team` shares every
-    batch; each of its processes calls this. Raises NonFiniteLoss if the loss stops being a number,
-    Saved (a Stopped) if a signal asks to stop.
+    accuracy; a tie goes to the higher clean accuracy, then to the earlier epoch. An interrupted
+    training resumes from the checkpoint in the folder `keep`, to the same bytes. With several
+    `processes`, which share every batch, each of them calls this. Raises NonFiniteLoss if the loss
+    is not finite, Saved (a Stopped) if a signal asks to stop.
     """
     outcome, training, processes = Outcome(), spec["training"], processes or SingleProcess()
     learner = Learner(model, spec, processes)
@@ -84,7 +84,7 @@ def fit(
 
 
 def _begin(saved: Checkpoints, outcome: Outcome) -> tuple[int, dict | None]:
-    """Give the epoch to begin with, and where in it, as the checkpoint says if there is one."""
+    """Give the epoch to begin with, and the place in it, from the checkpoint if there is one."""
     loop = saved.load()
     if loop is None:
         return 1, None
@@ -97,8 +97,8 @@ def _begin(saved: Checkpoints, outcome: Outcome) -> tuple[int, dict | None]:
 def _save(
     saved: Checkpoints, stop: Stop, processes, outcome: Outcome, epoch: int, within: dict | None
 ):
-    """Save after an epoch, when some time has passed, and before a stop that was asked for."""
-    # a signal that comes while this is saved waits for the next batch
+    """Save after an epoch, when enough time has passed, and before a requested stop."""
+    # a signal that comes during this save is handled after the next batch
     asked = processes.asked(stop.number)
     if processes.main and (within is None or asked or saved.due()):
         saved.save({"epoch": epoch, "within": within, "outcome": vars(outcome)})
@@ -108,7 +108,7 @@ def _save(
 
 
 def choice_record(spec: dict, outcome: Outcome) -> dict:
-    """Tell which checkpoint is attacked, by which rule, and what was noticed."""
+    """Record which epoch's weights are used, by which rule, and the warnings."""
     training = spec["training"]
     best = training["selection"] == "best"
     chosen = outcome.history[(outcome.best_epoch if best else len(outcome.history)) - 1]
@@ -127,7 +127,7 @@ def choice_record(spec: dict, outcome: Outcome) -> dict:
 
 
 class NonFiniteLoss(GauntletError):
-    """The loss is no number any more; `outcome` holds what was good before."""
+    """The loss is not finite; `outcome` holds the epochs before."""
 
     def __init__(self, epoch: int, outcome: Outcome):
         super().__init__(
@@ -142,7 +142,8 @@ def _epoch(
 ) -> dict:
     """Update on every training image once; the last batch may be smaller or one larger.
 
-    `within` says where an interrupted epoch goes on: batches done, their loss, the stream's state.
+    `within` is the place where an interrupted epoch resumes: batches done, their loss, the state
+    of the random stream.
     """
     training, count = spec["training"], len(train.labels)
     stream = generator(spec["seed"], "train", epoch)
@@ -193,8 +194,8 @@ def _validate(model: nn.Module, spec: dict, epoch: int, part: Part, processes) -
             streams = Streams.of_images(spec["seed"], places, "validation", name, epoch)
             held[name] = torch.zeros_like(right)
             if len(rows):
-                attempt = attack(batched, images[rows], labels[rows], streams=streams, **settings)
-                held[name][rows] = scoring.predict(batched, attempt.images) == labels[rows]
+                attacked = attack(batched, images[rows], labels[rows], streams=streams, **settings)
+                held[name][rows] = scoring.predict(batched, attacked.images) == labels[rows]
     whole = {name: processes.joined(kept, len(part.labels)) for name, kept in held.items()}
     return {
         f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in whole.items()
@@ -215,10 +216,10 @@ def _rank(row: dict) -> tuple[float, float]:
 
 def _watch_collapse(outcome: Outcome, defense: dict) -> None:
     inner = defense.get("attack")
-    told = find_collapse(outcome.history, inner is not None and inner.get("steps", 1) == 1)
-    if told:
-        outcome.warnings.append(told)
-        logger.warning(told)
+    warning = find_collapse(outcome.history, inner is not None and inner.get("steps", 1) == 1)
+    if warning:
+        outcome.warnings.append(warning)
+        logger.warning(warning)
 
 
 def _summary(row: dict) -> str:

@@ -6,7 +6,7 @@ from math import cos, pi
 import torch
 from torch import nn
 
-PEAK = 0.4  # cyclic: share of the training that climbs to the full learning rate
+PEAK = 0.4  # cyclic: the learning rate rises during this share of the training
 DROPS = (0.5, 0.75)  # piecewise: shares after which the learning rate is divided by ten
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -37,7 +37,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, training: dict, done: fl
 
 @torch.no_grad()
 def average_into(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged model's weights towards the model's; buffers are copied."""
+    """Update the moving average of the model's weights; buffers are copied."""
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
         mean.lerp_(weight, 1 - decay)
     for mean, buffer in zip(average.buffers(), model.buffers(), strict=True):

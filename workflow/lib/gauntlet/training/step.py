@@ -30,7 +30,7 @@ class Step(nn.Module):
         self.wants = inspect.signature(self.loss).parameters
 
     def forward(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
-        """Give the loss of a batch when the share `done` of the training is over."""
+        """Give the loss of a batch; `done` in [0, 1] is the share of the training that is over."""
         extra = {"attack": self._attacked(stream, done)} if "attack" in self.wants else {}
         extra |= {"crafted": crafted} if "crafted" in self.wants else {}
         extra |= {"size": self._size(done)} if "size" in self.wants else {}
@@ -38,7 +38,7 @@ class Step(nn.Module):
             return self.loss(self.model, images, labels, generator=stream, **extra, **self.settings)
 
     def _size(self, done: float) -> float:
-        """Give the share of its full strength that the attack has by now."""
+        """Give the attack's radius as a share of its full one: it grows during the ramp."""
         return min(1.0, done / self.ramp) if self.ramp else 1.0
 
     def _attacked(self, stream, done: float) -> Callable[[Tensor, Tensor], Tensor]:
@@ -60,7 +60,7 @@ class Step(nn.Module):
 
 
 class Learner:
-    """A model in training; `average` is the model that counts, the moving average if asked for."""
+    """A model in training; `average` is its moving average, or the model itself without `ema`."""
 
     def __init__(self, model: nn.Module, spec: dict, processes: SingleProcess | DataParallel):
         self.model, self.training = model, spec["training"]
@@ -69,17 +69,17 @@ class Learner:
         self.losses = processes.losses(Step(model, spec))
 
     def parts(self) -> dict:
-        """Give what has a state, by name."""
+        """Give the parts whose states a checkpoint holds, by name."""
         return {"model": self.model, "average": self.average, "optimizer": self.optimizer}
 
     def set_rate(self, done: float) -> float:
-        """Set and give the learning rate for the share of the training that is done."""
+        """Set the learning rate for the share `done` of the training, and return it."""
         return set_learning_rate(self.optimizer, self.training, done)
 
     def update(self, images: Tensor, labels: Tensor, crafted, stream, done: float) -> Tensor:
-        """Move the weights by one batch and give its mean loss.
+        """Update the weights on one batch and give its mean loss.
 
-        Raises FloatingPointError, and moves nothing, if the loss is not finite.
+        Raises FloatingPointError, and changes no weight, if the loss is not finite.
         """
         loss, mean = self.losses(images, labels, crafted, stream, done)
         if not bool(mean.isfinite()):

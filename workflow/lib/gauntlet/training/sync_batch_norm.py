@@ -1,6 +1,6 @@
 """Batch norm over a batch that several processes share, on any device.
 
-PyTorch's own SyncBatchNorm is for GPUs alone, and replaces layers; this leaves the model as it is.
+PyTorch's SyncBatchNorm works on GPUs only and replaces the layers; this one changes no layer.
 """
 
 import torch
@@ -10,10 +10,11 @@ from torch.overrides import TorchFunctionMode
 
 
 class CommonStatistics(TorchFunctionMode):
-    """While it lasts, batch norm that learns takes its statistics from all processes' images.
+    """A context in which batch norm in train mode uses the statistics of all processes' images.
 
-    Without `counted` this process's images are normalised, but not counted. Batch norm without
-    running statistics stays as it is: it can stand in attacks, whose passes differ in number.
+    Without `counted`, this process's images are normalized but do not enter the statistics. Batch
+    norm without running statistics is left alone: it may be part of an attack, and the number of
+    an attack's passes differs between processes.
     """
 
     def __init__(self, counted: bool = True):
@@ -23,7 +24,7 @@ class CommonStatistics(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function is batch_norm and (plan := _plan(*args, **kwargs)):
-            return _normalised(self.counted, *plan)
+            return _normalized(self.counted, *plan)
         return function(*args, **kwargs)
 
 
@@ -37,7 +38,7 @@ def _plan(
     momentum=0.1,
     eps=1e-5,
 ):
-    """Give what `_normalised` takes, or None where nothing is learned.
+    """Give the arguments of `_normalized`, or None where no statistics are updated.
 
     Arguments are those of `torch.nn.functional.batch_norm`, by its names.
     """
@@ -46,7 +47,7 @@ def _plan(
     return input, running_mean, running_var, weight, bias, momentum, eps
 
 
-def _normalised(counted, images, running_mean, running_var, weight, bias, momentum, eps) -> Tensor:
+def _normalized(counted, images, running_mean, running_var, weight, bias, momentum, eps) -> Tensor:
     values = images if images.dtype == torch.float64 else images.float()
     over = [0, *range(2, values.dim())]
     shape = (1, -1, *(1,) * (values.dim() - 2))
@@ -54,13 +55,13 @@ def _normalised(counted, images, running_mean, running_var, weight, bias, moment
     sums = _Sum.apply(torch.cat([values.sum(over) * counted, here]))
     count = sums[-1].detach()
     mean = sums[:-1] / count
-    centred = values - mean.view(shape)
-    variance = _Sum.apply(centred.square().sum(over) * counted) / count
+    centered = values - mean.view(shape)
+    variance = _Sum.apply(centered.square().sum(over) * counted) / count
     with torch.no_grad():
         unbiased = variance * (count / (count - 1).clamp(min=1))
         running_mean.lerp_(mean.to(running_mean.dtype), momentum)
         running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    out = centred * (variance + eps).rsqrt().view(shape)
+    out = centered * (variance + eps).rsqrt().view(shape)
     if weight is not None:
         out = out * weight.view(shape)
     if bias is not None:
@@ -69,7 +70,7 @@ def _normalised(counted, images, running_mean, running_var, weight, bias, moment
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; so is its gradient."""
+    """The sum over all processes; its gradient is summed over them too."""
 
     @staticmethod
     def forward(ctx, part: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def adversarial(
     """
     if clean_share == 1:
         return cross_entropy(model(images), labels)
-    hostile = cross_entropy(model(attack(images, labels)), labels)
+    adversarial_loss = cross_entropy(model(attack(images, labels)), labels)
     if clean_share == 0:
-        return hostile
-    return clean_share * cross_entropy(model(images), labels) + (1 - clean_share) * hostile
+        return adversarial_loss
+    return clean_share * cross_entropy(model(images), labels) + (1 - clean_share) * adversarial_loss

@@ -1,4 +1,4 @@
-"""TRADES: a clean loss and a bound on how far an attack can move the output."""
+"""TRADES: a clean loss, and a penalty on how far an attack can change the output."""
 
 from collections.abc import Callable
 
@@ -20,18 +20,17 @@ def trades(
     attack: Callable[[Tensor, Tensor], Tensor],
     beta: float = 6.0,
 ) -> Tensor:
-    """Give cross-entropy(x) + beta * KL(p(x) || p(x')), where x' climbs that very divergence.
+    """Give cross-entropy(x) + beta * KL(p(x) || p(x')), where x' maximizes this KL divergence.
 
     Source: Zhang et al. 2019, "Theoretically Principled Trade-off between Robustness and Accuracy".
     Images [N, C, H, W], labels [N]; `attack` gets p(x) as soft labels [N, K], whose cross-entropy
-    has the gradient of the divergence. Departure: the climb starts where the attack starts
-    (uniformly in the ball), not at noise of standard deviation 0.001.
+    has the gradient of the divergence. Departure: the attack starts at its own random
+    point (uniform in the ball), not at noise of standard deviation 0.001.
     """
     with evaluating(model), torch.no_grad():
-        beliefs = model(images).float().softmax(1)
-    hostile = attack(images, beliefs)
+        probabilities = model(images).float().softmax(1)
+    adversarial = attack(images, probabilities)
     logits = model(images)
-    divergence = kl_div(
-        model(hostile).log_softmax(1), logits.log_softmax(1), log_target=True, reduction="batchmean"
-    )
+    moved, clean = model(adversarial).log_softmax(1), logits.log_softmax(1)
+    divergence = kl_div(moved, clean, log_target=True, reduction="batchmean")
     return cross_entropy(logits, labels) + beta * divergence
