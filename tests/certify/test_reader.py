@@ -179,11 +179,11 @@ def _answers(model, images):
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_what_is_not_known_is_refused_in_one_sentence(name, batch):
-    function, told = UNKNOWN[name]
+    function, printed = UNKNOWN[name]
     step = Step(function, nn.Conv2d(2, 2, 3, padding=1), each=EACH.clone())
     model = nn.Sequential(step, nn.Flatten(), nn.Linear(24, 3)).eval()
     images = torch.rand(3, 2, 3, 4)
-    with pytest.raises(Uncertifiable, match=told) as caught:
+    with pytest.raises(Uncertifiable, match=printed) as caught:
         if not _answers(model, images[:1]):  # the check of inputs would already stop there
             follow(model, images[:1])
         ibp(model, images, torch.zeros(3, dtype=torch.int64), eps=0.1, batch=batch)

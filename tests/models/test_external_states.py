@@ -95,12 +95,12 @@ WILD = {
 
 @pytest.mark.parametrize("form", WILD)
 def test_a_state_dict_as_it_is_found_gives_the_same_network(form, trained, tmp_path):
-    wrap, told = WILD[form]
+    wrap, message = WILD[form]
     model, notes = take(wrap(trained.network.state_dict()), tmp_path)
     model.mean, model.std = trained.mean, trained.std
     assert torch.equal(model(IMAGES), trained(IMAGES))
-    assert all(any(part in note for note in notes) for part in told), notes
-    assert bool(notes) == bool(told)
+    assert all(any(part in note for note in notes) for part in message), notes
+    assert bool(notes) == bool(message)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
@@ -286,12 +286,12 @@ BAD = {
 @pytest.mark.filterwarnings("ignore")  # of torch.jit, and of pickles
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_file_is_refused_in_one_sentence(case, trained, tmp_path, capsys):
-    make, told = BAD[case]
+    make, message = BAD[case]
     with pytest.raises(GauntletError) as caught:
         take(make(trained.network.state_dict()), tmp_path)
     sentence = str(caught.value)
     assert sentence.startswith(str(tmp_path / "w.pt")) and sentence.endswith(".")
-    assert all(part in sentence for part in told), sentence
+    assert all(part in sentence for part in message), sentence
     assert "\n" not in sentence and len(sentence) < 600
     assert "code was run" not in capsys.readouterr().out
 

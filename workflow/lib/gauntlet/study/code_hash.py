@@ -16,7 +16,7 @@ COST_FACTS = frozenset(
     ("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES", "COST_AT_224", "LAYERS", "IMAGES")
 )
 LIBRARY = Path(__file__).resolve().parents[1]
-# Modules that start jobs and talk to people: they see results but decide none.
+# Modules that start jobs and print messages: they see results but decide none.
 # Downloads are verified by content, so how they were fetched decides nothing either.
 BYSTANDERS = frozenset(
     f"gauntlet.{name}"

@@ -221,6 +221,6 @@ def _note(source: Source) -> str:
         "(a choice that does not look at the attack). Each pair: perturbation "
         f"({colors}: unchanged) with the model's confidence in the right class of the clean image; "
         "adversarial image with the model's answer and confidence. Solid thick frame and →: it "
-        "fell; dashed frame and =: it held. Every example was made against the model it is shown "
-        "for."
+        "predicted another class; dashed frame and =: it did not. Every example was made against "
+        "the model that it is shown for."
     )
