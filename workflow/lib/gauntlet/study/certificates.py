@@ -127,7 +127,7 @@ def _eps(path: str, settings: dict[str, Any]) -> Iterator[str]:
     elif settings["norm"] == "linf" and radii[-1] > 1:
         yield (
             f"{path}.eps is {settings['eps']}; allowed for linf is up to 1, since images are in "
-            f"[0, 1] (8 of 255 grey levels are written '8/255')."
+            f"[0, 1] (8 of 255 gray levels are written '8/255')."
         )
     ceiling = settings.get("ceiling")
     if ceiling is not None and length(ceiling) < radii[-1]:

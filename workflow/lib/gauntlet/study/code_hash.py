@@ -18,7 +18,7 @@ COST_FACTS = frozenset(
 LIBRARY = Path(__file__).resolve().parents[1]
 # Modules that start jobs and print messages: they see results but decide none.
 # Downloads are verified by content, so how they were fetched decides nothing either.
-BYSTANDERS = frozenset(
+IGNORED_MODULES = frozenset(
     f"gauntlet.{name}"
     for name in ("runtime.job", "runtime.worker", "runtime.gpu_leases", "runtime.gpu_inventory")
     + ("runtime.cluster.node", "reporting.terminal", "core.progress", "core.files")
@@ -33,10 +33,10 @@ def code_hash(script: Path, named: tuple[str, ...] = ()) -> str:
     `script` is the stage's file; `named` are the modules of the plug-ins that its spec names.
     Raises FileNotFoundError if one of them does not exist.
     """
-    own = _normalised(script.resolve())
+    own = _normalized(script.resolve())
     parts = {"": own.digest}
     for module in sorted(_closure((*own.imports, *named))):
-        parts[module] = _normalised(module_path(module)).digest
+        parts[module] = _normalized(module_path(module)).digest
     text = "\n".join(f"{name} {digest}" for name, digest in parts.items())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -66,19 +66,19 @@ def imported_modules(source: str) -> set[str]:
 
 class _Source:
     def __init__(self, text: str):
-        self.imports = tuple(sorted(imported_modules(text) - BYSTANDERS))
+        self.imports = tuple(sorted(imported_modules(text) - IGNORED_MODULES))
         self.digest = hashlib.sha256(_deciding(text).encode()).hexdigest()
 
 
 @cache
-def _normalised(path: Path) -> _Source:
+def _normalized(path: Path) -> _Source:
     return _Source(path.read_text(encoding="utf-8"))
 
 
 @cache
 def _closure(modules: tuple[str, ...]) -> frozenset[str]:
     seen: set[str] = set()
-    todo = [name for name in modules if name not in BYSTANDERS]
+    todo = [name for name in modules if name not in IGNORED_MODULES]
     while todo:
         module = todo.pop()
         if module in seen:
@@ -88,7 +88,7 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
             raise FileNotFoundError(f"no module {module} in {LIBRARY}")
         seen.add(module)
         parent = module.rpartition(".")[0]
-        todo += [*_normalised(path).imports, *([parent] if parent else [])]
+        todo += [*_normalized(path).imports, *([parent] if parent else [])]
     return frozenset(seen)
 
 

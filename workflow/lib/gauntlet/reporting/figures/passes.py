@@ -18,7 +18,7 @@ def passes(records: list[str], *, spec: dict) -> Figure:
 
 
 def draw(records: Sequence[dict]) -> Figure:
-    """Draw, for every model of the first seed, a line per attack: who stands after so many passes.
+    """Draw, for every model of the first seed, a line per attack: the share of images still robust after so many passes.
 
     `records` are the evaluations' JSON; of an attack with several eps the largest is drawn.
     """
