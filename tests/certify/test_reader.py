@@ -176,6 +176,7 @@ def _answers(model, images):
         return False
 
 
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_what_is_not_known_is_refused_in_one_sentence(name, batch):
