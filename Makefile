@@ -50,11 +50,12 @@ report: $(VENV)/.ready ## Build results/report.html from what has been run (CONF
 
 env: $(VENV)/.ready ## Create .venv from the pinned lock
 
-$(VENV)/.ready: envs/requirements.txt envs/lock.txt
+$(VENV)/.ready: envs/requirements.txt envs/lock.txt pyproject.toml
 	@echo "Installing the pinned environment into $(VENV) (PyTorch is large: some minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gauntlet needs Python 3.11 or newer; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/.ready-cluster: $(VENV)/.ready envs/requirements-cluster.txt

@@ -78,8 +78,8 @@ def _as_found(request):
     before = State.now()
     yield
     changes = before.changes()
+    before.restore()
     if changes:
-        before.restore()
         pytest.fail(f"the test leaves behind: {'; '.join(changes)}")
     if WATCH.starts and not request.node.get_closest_marker("workflow"):
         pytest.fail(f"it starts Snakemake without pytest.mark.workflow: {WATCH.starts[0]}")

@@ -41,5 +41,5 @@ def test_it_runs(monkeypatch):
     fresh, before = texts(notebook), texts(saved)
     titles = [[text.split("\n")[0].split(":")[0] for text in shown] for shown in (fresh, before)]
     tables = [(one, other) for one, other in zip(*titles, strict=True) if " images" in other]
-    assert len(tables) > 6 and all(one == other for one, other in tables)
+    assert len(tables) > 5 and all(one == other for one, other in tables)
     assert "True" in fresh[-1]

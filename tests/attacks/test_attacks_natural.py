@@ -195,4 +195,4 @@ def test_spatial_succeeds_on_a_model_of_one_pixel():
 @pytest.mark.parametrize("change", [{"rotation": -1.0}, {"shift": 1.0}, {"grid": (0, 1, 1)}])
 def test_bad_grids_are_named(change):
     with pytest.raises(ValueError, match="rotation is"):
-        spatial(_corner, _images((1, 8, 8)), torch.zeros(6), streams=_streams(), **change)
+        spatial(_corner, _images((1, 8, 8)), torch.zeros(6).long(), streams=_streams(), **change)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import torch
 
 WATCHED = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGCHLD", "SIGPIPE")
-VOLATILE = ("PYTEST_", "TORCHINDUCTOR_", "TRITON_", "KMP_")  # set by pytest, or at an import
+# Set by pytest, at an import, or by every stage (core.device.prepare).
+VOLATILE = ("PYTEST_", "TORCHINDUCTOR_", "TRITON_", "KMP_", "CUBLAS_WORKSPACE_CONFIG")
+BY_STAGES = {"number of threads", "determinism"}  # put back, but no fault of a test
 TORCH = {
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
@@ -50,7 +52,7 @@ class State:
         return found + [
             f"PyTorch's {name} is {value}"
             for name, value in now.torch.items()
-            if value != self.torch[name]
+            if value != self.torch[name] and name not in BY_STAGES
         ]
 
     def restore(self) -> None:

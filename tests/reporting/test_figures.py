@@ -19,15 +19,7 @@ from gauntlet.reporting.figures import (
 )
 from gauntlet.reporting.figures.training import draw as draw_training
 from gauntlet.reporting.figures.values import main_threat, read_records, value
-from plot_classes import plot_classes
-from plot_curves import plot_curves
-from plot_examples import plot_examples
-from plot_passes import plot_passes
-from plot_robustness import plot_robustness
-from plot_rulegraph import plot_rulegraph
-from plot_tradeoff import plot_tradeoff
-from plot_training import plot_training
-from plot_transfer import plot_transfer
+from plot_figure import plot_figure
 from tests.helpers import builders
 
 LOOK = {"dpi": 50, "style": "default"}
@@ -47,44 +39,46 @@ def study(tmp_path_factory):
     return made
 
 
-def inputs(study, stage):
-    """Give the named inputs of a figure's stage."""
+def inputs(study, figure):
+    """Give the named inputs of a figure."""
     folders = [study.folder(run) for run in study.runs()]
     images, data = study.data
     records = [str(p) for p in sorted((study.root / "evaluation").rglob("*.json"))]
     shown = [study.examples(run) for run in study.runs() if run[3] == 0]
     return {
-        plot_training: {
+        "training": {
             "histories": [str(folder / "history.csv") for folder in folders],
             "trains": [str(folder / "train.json") for folder in folders],
             "splits": [str(Path(data).with_name("split.json"))],
         },
-        plot_classes: {"robustness": study.table, "records": records, "data": [data]},
-        plot_examples: {
+        "classes": {"robustness": study.table, "records": records, "data": [data]},
+        "examples": {
             "ledgers": [str(ledger) for ledger, _ in shown],
             "examples": [str(made) for _, made in shown],
             "images": [images],
             "data": [data],
         },
-        plot_rulegraph: {},
-        plot_curves: {"robustness": study.table, "records": records},
-        plot_passes: {"records": records},
-    }.get(stage, {"robustness": study.table})
+        "rulegraph": {},
+        "curves": {"robustness": study.table, "records": records},
+        "passes": {"records": records},
+        "radii": {"records": records},
+    }.get(figure, {"robustness": study.table})
 
 
 @pytest.mark.parametrize(
-    "stage",
+    "figure",
     [
-        *(plot_robustness, plot_tradeoff, plot_curves, plot_training, plot_passes, plot_transfer),
-        *(plot_examples, plot_classes, plot_rulegraph),
+        *("robustness", "tradeoff", "curves", "training", "passes", "transfer"),
+        *("examples", "classes", "rulegraph", "bounds", "radii"),
     ],
 )
-def test_a_figure_has_the_same_bytes_twice(study, tmp_path, stage):
+def test_a_figure_has_the_same_bytes_twice(study, tmp_path, figure):
     before, made = dict(mpl.rcParams), []
     for turn in "ab":
         paths = {kind: tmp_path / f"{turn}.{kind}" for kind in ("png", "svg")}
         outputs = {kind: str(path) for kind, path in paths.items()}
-        stage(**inputs(study, stage), **outputs, spec=study.spec | {"edges": EDGES})
+        spec = study.spec | {"edges": EDGES, "figure": figure}
+        plot_figure(**inputs(study, figure), **outputs, spec=spec)
         made.append([path.read_bytes() for path in paths.values()])
     assert made[0] == made[1]
     assert made[0][0].startswith(b"\x89PNG") and b"<svg" in made[0][1]

@@ -91,7 +91,7 @@ CODE = {
         None,
     ),
     "plotting code": (
-        "scripts/plot_tradeoff.py",
+        "lib/gauntlet/reporting/figures/tradeoff.py",
         "rows = read_rows(robustness)",
         "rows = list(read_rows(robustness))",
         {"plot_tradeoff", "all"},

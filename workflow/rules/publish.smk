@@ -62,7 +62,7 @@ rule plot_robustness:
     params:
         **params_of("plot_robustness"),
     script:
-        "../scripts/plot_{params.spec[figure]}.py"
+        "../scripts/plot_figure.py"
 
 
 # Draw how far certified and robust accuracy lie apart.
@@ -226,8 +226,3 @@ use rule plot_robustness as plot_rulegraph with:
     params:
         **params_of("plot_rulegraph"),
 
-
-# A variant keeps the script of the rule that it varies, whose path only a job can fill in. A report
-# reads scripts without jobs: so each rule names its own here.
-for figure in FIGURES:
-    getattr(rules, f"plot_{figure}").rule.script = f"../scripts/plot_{figure}.py"

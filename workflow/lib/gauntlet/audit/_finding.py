@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
-VERDICTS = (PASS, WARN, FAIL, SKIPPED)
 NOTHING = "Nothing to do."
 # What an attack must do to work around what a check has found.
 STRENGTH, AVERAGE, STRAIGHT = "strength", "average", "straight_through"

@@ -100,7 +100,7 @@ def show(
 
     Example: gauntlet show quickstart
     """
-    there = sorted(path.parent.name for path in STUDIES.glob("*/summary.csv"))
+    there = sorted(path.parent.name for path in STUDIES.glob("*/summary.json"))
     folders = [_study_folder(name, there) for name in studies or there]
     if not folders:
         raise UsageMistake(f"{STUDIES} holds no finished study; one is made by: gauntlet run")
@@ -109,7 +109,7 @@ def show(
 
 def _study_folder(name: str, there: list[str]) -> Path:
     for place in (Path(name), STUDIES / name):
-        if (place / "summary.csv").is_file():
+        if (place / "summary.json").is_file():
             return place
     raise UsageMistake(
         f"The study '{name}' is not finished here; finished are {', '.join(there) or 'none'}."

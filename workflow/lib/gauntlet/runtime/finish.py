@@ -27,7 +27,7 @@ def made_studies() -> list[str]:
     """
     folders, asked = _NOTED.get("folders", ()), set(_NOTED.get("targets", tuple)()) - WHOLE
     made = [folder for folder in folders if not asked or any(folder in path for path in asked)]
-    return [folder for folder in made if Path(folder, "summary.csv").is_file()]
+    return [folder for folder in made if Path(folder, "summary.json").is_file()]
 
 
 def show_at_exit() -> None:

@@ -58,9 +58,7 @@ def gradient_warnings(
     if not bool(finite.all()):
         warnings.append(f"gradients of {int((~finite).sum())} of {len(some)} images are not finite")
     if bool((slopes == 0).all()):
-        warnings.append(
-            f"gradients of all {len(some)} images are zero: gradient attacks fail"
-        )
+        warnings.append(f"gradients of all {len(some)} images are zero: gradient attacks fail")
     return warnings
 
 

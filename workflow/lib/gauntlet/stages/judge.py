@@ -60,9 +60,7 @@ def _judged(
     hostile = scoring.score(batched, finite, eval_images.labels)
     fine = threat_models.admissible(examples, images, norm, eps).cpu()
     if not bool(fine.all()):
-        logger.warning(
-            "%d examples violate the threat model; none counts", int((~fine).sum())
-        )
+        logger.warning("%d examples violate the threat model; none counts", int((~fine).sum()))
     right = clean.prediction == truth
     success = fine & right & (hostile.prediction != truth)
     columns = {

@@ -13,6 +13,8 @@ from gauntlet.study import audit_gate, job_needs, paths, specs, specs_models
 from gauntlet.study.job_needs import JobName, Names
 from gauntlet.study.specs import Run, Spec
 
+FIGURE = "plot_figure"  # the script of all figures
+
 
 class Need(NamedTuple):
     """Jobs that a job waits for: the rules that can make them, and a function that lists them."""
@@ -81,7 +83,7 @@ def _figure(name: str, needs: Mapping[str, Need]) -> JobKind:
     def spec(config: Spec, study: str) -> Spec:
         return specs.ordered(specs.figure_spec(config, study) | {"figure": name})
 
-    return JobKind(spec, ("study",), paths.STUDY, f"figures/{name}", needs)
+    return JobKind(spec, ("study",), paths.STUDY, f"figures/{name}", needs, FIGURE)
 
 
 # These two rules take the place of craft_examples where attacks are divided into shards.
@@ -229,7 +231,9 @@ JOBS: dict[str, JobKind] = {
     "plot_training": _figure("training", ALL_SPLITS | {"trainings": MODELS}),
     "plot_examples": _figure("examples", ALL_DATA | SHOWN),
     "plot_classes": _figure("classes", TABLE | RECORDS | ALL_DATA),
-    "plot_rulegraph": JobKind(graph_spec, ("study",), paths.STUDY, "figures/rulegraph"),
+    "plot_rulegraph": JobKind(
+        graph_spec, ("study",), paths.STUDY, "figures/rulegraph", script=FIGURE
+    ),
     "gate": JobKind(audit_gate.gate_spec, ("study",), paths.STUDY, "gate", TABLE),
     "pass_gate": JobKind(
         specs.gate_passed_spec,

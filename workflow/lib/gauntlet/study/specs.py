@@ -182,6 +182,7 @@ def plugins(spec: Spec) -> list[str]:
     """Name the modules that a specification's job loads by name, for its code's hash."""
     found = {f"gauntlet.data.{spec['source']}"} if "source" in spec else set()
     found |= {f"gauntlet.audit.{check}" for check in spec.get("checks", ())}
+    found |= {f"gauntlet.reporting.figures.{spec['figure']}"} if "figure" in spec else set()
     return sorted(found | set(_plugins(spec)))
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from gauntlet.core.records import read_rows
 from gauntlet.evaluation.attack_ledger import SELF
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.figures.values import (
@@ -28,6 +29,12 @@ BAR = {"facecolor": "#BFD7EA", "edgecolor": "#333333", "hatch": "////", "linewid
 LOWER, UPPER, CLEAN = "^", "v", "_"
 WIDTH = 0.4
 ASIDE = {LOWER: -0.1, UPPER: 0.1, CLEAN: 0.0}  # so that intervals can be told apart
+
+
+def bounds(robustness: str, *, spec: dict) -> Figure:
+    """Draw an interval per model wherever a certificate and an attack meet."""
+    rows = read_rows(robustness)
+    return draw(rows)
 
 
 def draw(rows: Sequence[dict]) -> Figure:

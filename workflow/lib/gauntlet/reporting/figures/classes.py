@@ -5,12 +5,25 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gauntlet.core.records import read_rows
 from gauntlet.evaluation.metrics import wilson
 from gauntlet.reporting.figures import style
+from gauntlet.reporting.figures.values import main_threat, read_records
 from gauntlet.reporting.formatting import threat_label
 
 MOST = 20  # classes that can be read in one panel
 SHADES = "cividis"  # even in lightness, also for color-blind readers
+
+
+def classes(robustness: str, records: list[str], data: list[str], *, spec: dict) -> Figure:
+    """Draw the study's main norm and eps; `records` are the evaluations' JSON.
+
+    `data` are the data.json of spec["datasets"], in that order.
+    """
+    found, described = read_records(records), read_records(data)
+    names = {n: d["classes"] for n, d in zip(spec["datasets"], described, strict=True)}
+    threat = main_threat(read_rows(robustness))
+    return draw(found, names, threat)
 
 
 def draw(records: Sequence[dict], names: dict[str, list[str]], threat: tuple | None) -> Figure:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from gauntlet.core.records import read_rows
 from gauntlet.evaluation.attack_ledger import SELF
 from gauntlet.evaluation.metrics import WORST
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.figures.values import (
     clean_value,
     measured,
+    read_records,
     sample_text,
     several_seeds,
     split,
@@ -20,6 +22,12 @@ NOTHING = (
     "No attack of this study has several eps. Give one a list, such as eps: [0.05, 0.1, 0.2], "
     "and name it in the study's attacks to see robust accuracy against eps."
 )
+
+
+def curves(robustness: str, records: list[str], *, spec: dict) -> Figure:
+    """Draw a line per defense for every attack with several eps."""
+    rows, found = read_rows(robustness), read_records(records)
+    return draw(rows, found)
 
 
 def draw(rows: Sequence[dict], records: Sequence[dict] = ()) -> Figure:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from gauntlet.core.records import read_json, read_rows, run_of
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.formatting import threat_label
 
@@ -45,6 +47,27 @@ class Source:
     def word(self, label: int) -> str:
         """Give a class's name, cut to what fits below a tile."""
         return style.class_name(self.classes, label)
+
+
+def examples(
+    ledgers: list[str], examples: list[str], images: list[str], data: list[str], *, spec: dict
+) -> Figure:
+    """Draw the same test images for each model; `examples` lie beside `ledgers`, in their order.
+
+    `images` and `data` are images.npy and data.json of spec["datasets"], in that order. Of a
+    defense, the first ledger is shown.
+    """
+    sources = {}
+    for name, array, text in zip(spec["datasets"], images, data, strict=True):
+        about = read_json(text)
+        sources[name] = Source(np.load(array, mmap_mode="r"), about["max_value"], about["classes"])
+    shown = []
+    for ledger, saved in zip(ledgers, examples, strict=True):
+        attack = Path(ledger).parts[-3]
+        made = np.load(saved, mmap_mode="r")
+        shown.append(Shown(*run_of(ledger), attack, read_rows(ledger), made))
+    figures = spec["figures"]
+    return draw(shown, sources, figures["examples"])
 
 
 def draw(shown: Sequence[Shown], sources: dict[str, Source], count: int) -> Figure:

@@ -5,9 +5,16 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gauntlet.reporting.figures import style
+from gauntlet.reporting.figures.values import read_records
 from gauntlet.reporting.formatting import threat_label
 
 NOTHING = "No white-box attack of this study says how many passes it took."
+
+
+def passes(records: list[str], *, spec: dict) -> Figure:
+    """Draw a line per attack for every defense; `records` are the evaluations' JSON."""
+    found = read_records(records)
+    return draw(found)
 
 
 def draw(records: Sequence[dict]) -> Figure:

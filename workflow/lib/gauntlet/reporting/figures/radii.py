@@ -8,12 +8,18 @@ from gauntlet.core.records import RUN_NAMES
 from gauntlet.evaluation.attack_ledger import WHITE_BOX
 from gauntlet.evaluation.certificate_ledger import BASE, SMOOTHED
 from gauntlet.reporting.figures import style
-from gauntlet.reporting.figures.values import split
+from gauntlet.reporting.figures.values import read_records, split
 
 NOTHING = (
     "This study has no certificates. Define one under certificates, such as smoothing or crown, "
     "and name it in the study's certificates to see certified accuracy against the radius."
 )
+
+
+def radii(records: list[str], *, spec: dict) -> Figure:
+    """Draw a staircase per model for every certificate; `records` are the evaluations' JSON."""
+    found = read_records(records)
+    return draw(found)
 
 
 def draw(records: Sequence[dict]) -> Figure:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gauntlet.core.records import read_rows
 from gauntlet.evaluation.metrics import WORST
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.figures.values import (
@@ -24,6 +25,12 @@ CLEAN = Column("clean", "", "", "")
 WORST_GRAY = "#7A7A7A"
 SPAN = 0.86  # of a defense's place; the rest is space
 NUMBERED = 70  # so many bars of a panel can bear numbers
+
+
+def robustness(robustness: str, *, spec: dict) -> Figure:
+    """Draw grouped bars of the study's short table."""
+    rows = read_rows(robustness)
+    return draw(rows)
 
 
 def draw(rows: Sequence[dict]) -> Figure:

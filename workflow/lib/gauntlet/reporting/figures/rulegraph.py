@@ -19,6 +19,11 @@ ACROSS, DOWN, PASSING = 1.2, 0.86, 0.4  # inches between centers; beside a passi
 SWEEPS = 24
 
 
+def rulegraph(*, spec: dict) -> Figure:
+    """Draw spec["edges"], a list of [source rule, target rule]."""
+    return draw(spec["edges"])
+
+
 def draw(edges: Sequence[Sequence[str]]) -> Figure:
     """Draw rules as boxes and [source, target] edges as arrows, from top to bottom."""
     if not edges:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from gauntlet.core.records import read_rows
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.figures.values import (
     UPPER_BOUND,
@@ -16,6 +17,12 @@ from gauntlet.reporting.figures.values import (
     value,
 )
 from gauntlet.reporting.formatting import threat_label
+
+
+def tradeoff(robustness: str, *, spec: dict) -> Figure:
+    """Draw a mark per defense at the study's main norm and eps."""
+    rows = read_rows(robustness)
+    return draw(rows)
 
 
 def draw(rows: Sequence[dict]) -> Figure:

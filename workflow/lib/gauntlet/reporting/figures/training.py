@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gauntlet.core.records import read_json, read_rows, run_of
 from gauntlet.evaluation.metrics import wilson
 from gauntlet.reporting.figures import style
 
@@ -27,6 +28,20 @@ class Training(NamedTuple):
     history: list[dict]
     record: dict
     n: int
+
+
+def training(histories: list[str], trains: list[str], splits: list[str], *, spec: dict) -> Figure:
+    """Draw a panel per defense; `trains` are the train.json beside `histories`, in their order.
+
+    `splits` are the split.json of spec["datasets"], in that order.
+    """
+    parts = {n: read_json(path) for n, path in zip(spec["datasets"], splits, strict=True)}
+    trainings = []
+    for history, train in zip(histories, trains, strict=True):
+        run, rows = run_of(history), read_rows(history)
+        count = len(parts[run.dataset]["validation"])
+        trainings.append(Training(*run, rows, read_json(train), count))
+    return draw(trainings)
 
 
 def draw(trainings: Sequence[Training]) -> Figure:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from gauntlet.core.records import read_rows
 from gauntlet.evaluation.attack_ledger import SELF
 from gauntlet.evaluation.metrics import WORST
 from gauntlet.reporting.figures import style
@@ -14,6 +15,12 @@ NOTHING = (
     "No examples are transferred in this study. Give it transfer: {source: all, attacks: [...]} to "
     "see what examples made against one model do to the others."
 )
+
+
+def transfer(robustness: str, *, spec: dict) -> Figure:
+    """Draw a matrix of source and target for every attack that is transferred."""
+    rows = read_rows(robustness)
+    return draw(rows, spec["defenses"])
 
 
 def draw(rows: Sequence[dict], defenses: Sequence[str]) -> Figure:
