@@ -86,7 +86,10 @@ WILD = {
     ),
     "other names": (renamed, ["names differ, shapes match one to one in order", "layer0.weight"]),
     "without counters": (uncounted, []),
-    "with an epoch among them": (lambda s: s | {"epoch": 3}, ["left aside, being no tensors"]),
+    "with an epoch among them": (
+        lambda s: s | {"epoch": 3},
+        ["ignored, because they are not tensors"],
+    ),
     "with a tensor more": (lambda s: s | {"ema": torch.ones(2)}, ["not in the architecture: ema"]),
     "in float64": (lambda s: {n: v.double() if v.ndim else v for n, v in s.items()}, []),
     "parameters": (lambda s: {n: nn.Parameter(v, False) for n, v in s.items()}, []),

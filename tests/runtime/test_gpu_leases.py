@@ -196,4 +196,7 @@ def test_locks_are_everybodys_and_follow_no_links(machine, monkeypatch, tmp_path
 
 
 def test_leases_decide_no_result():
-    assert {"gauntlet.runtime.gpu_leases", "gauntlet.runtime.gpu_inventory"} <= code_hash.IGNORED_MODULES
+    assert {
+        "gauntlet.runtime.gpu_leases",
+        "gauntlet.runtime.gpu_inventory",
+    } <= code_hash.IGNORED_MODULES

@@ -161,5 +161,6 @@ def _too_short(config: dict[str, Any], study: str, lists: dict[str, Any]) -> Ite
             yield (
                 f"studies.{study}.certificates[{place}] is '{name}', which proves up to "
                 f"{settings['norm']} {_reach(settings):g}, and every {settings['norm']} attack of "
-                f"the study has a larger eps; allowed is one up to {min(starts):g} or more."
+                f"the study has a larger eps; allowed is a certificate "
+                f"that proves {min(starts):g} or more."
             )

@@ -43,7 +43,9 @@ def _streams(streams: Streams | None, count: int) -> Streams:
     if streams is None:
         return Streams.of_images(0, range(count))
     if len(streams) != count:
-        raise GauntletError(f"There are {len(streams)} streams for {count} images; give one for each image.")
+        raise GauntletError(
+            f"There are {len(streams)} streams for {count} images; give one for each image."
+        )
     return streams
 
 

@@ -18,7 +18,9 @@ def passes(records: list[str], *, spec: dict) -> Figure:
 
 
 def draw(records: Sequence[dict]) -> Figure:
-    """Draw, for every model of the first seed, a line per attack: the share of images still robust after so many passes.
+    """Draw a line per attack: the share of images still robust after so many passes.
+
+    There is a panel for every model of the first seed.
 
     `records` are the evaluations' JSON; of an attack with several eps the largest is drawn.
     """
