@@ -1,7 +1,7 @@
 """Input functions of the rules; no rules. Which jobs a job needs is said by the table of jobs."""
 
 from gauntlet.runtime import folder_manifest
-from gauntlet.study import models
+from gauntlet.study import models, split_settings
 from gauntlet.study.job_table import JOBS
 from gauntlet.study.matrix import AS_GIVEN, OWN
 
@@ -69,6 +69,13 @@ def source_files(wildcards):
     if os.path.isdir(path):
         return [own_file(folder_manifest.manifest_of(path, refresh=is_main_process()))]
     return [own_file(path)] if os.path.isfile(path) else []
+
+
+def indices_file(wildcards):
+    """Give the user's own file of test images' numbers, if a data set's split names one."""
+    require_known(wildcards)
+    chosen = split_settings.chosen_indices(SETTINGS["datasets"][wildcards.dataset]["split"]) or {}
+    return [own_file(chosen["file"])] if "file" in chosen else []
 
 
 def given_weights(wildcards):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gauntlet.core.folder_listing import IMAGE_SUFFIXES
 from gauntlet.core.plugin_facts import facts
 from gauntlet.study.models import known_shape
+from gauntlet.study.split_settings import chosen_count
 
 Shape = tuple[int, int, int]
 TEST_SHARE = 0.2  # where a source has no test set and the settings name no share
@@ -42,6 +43,9 @@ def dataset_sizes(dataset: Mapping[str, Any]) -> DatasetSizes:
         total = sum(images.values()) if isinstance(images, dict) else images
         test = round((split["test"] or TEST_SHARE) * total)
         train = total - test
+    chosen = chosen_count(split)
+    if chosen is not None:
+        test, train = chosen, train if isinstance(images, dict) else total - chosen
     validation = round(split["validation"] * train)
     counts = {"train": train - validation, "validation": validation, "test": test}
     limits = {part: split[f"{part}_limit"] for part in counts}
