@@ -143,8 +143,8 @@ def test_an_edit_changes_the_hash_of_its_own_jobs_alone(edit, own, monkeypatch):
     if name == "fgsm.py":
         normalised = code_hash._Source
 
-        def edited(text):
-            return normalised(text.replace(old, new) if "def fgsm(" in text else text)
+        def edited(text, package):
+            return normalised(text.replace(old, new) if "def fgsm(" in text else text, package)
 
         monkeypatch.setattr(code_hash, "_Source", edited)
     else:
@@ -154,6 +154,15 @@ def test_an_edit_changes_the_hash_of_its_own_jobs_alone(edit, own, monkeypatch):
     mine, other = hashes()
     assert (mine != before[0]) == stale
     assert other == before[1]
+
+
+def test_relative_imports_belong_to_a_plug_ins_code(tmp_path):
+    (tmp_path / "attacks").mkdir()
+    lines = ("from . import pgd", "from .base.jpeg import jpeg", "from ..core.rng import seed_for")
+    (tmp_path / "attacks" / "near.py").write_text("\n".join(lines))
+    plugins.use([str(tmp_path)])
+    wanted = {"gauntlet.attacks.pgd", "gauntlet.attacks.base.jpeg", "gauntlet.core.rng"}
+    assert wanted <= code_hash._closure(("gauntlet.attacks.near",))
 
 
 def test_a_new_plug_in_leaves_all_specs_as_they_are(own, tmp_path):
