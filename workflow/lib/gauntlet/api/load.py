@@ -112,7 +112,7 @@ def _as_recorded(known: Recorded, path: str) -> Classifier:
         return build_model(known.model, known.shape, known.classes, 0)
     except (KeyError, TypeError) as error:
         raise GauntletError(
-            f"The record beside {path} does not say what its network is ({first_line(error)}); name "
+            f"The record beside {path} says no network ({first_line(error)}); name "
             "its architecture by arch, or give a module as network."
         ) from error
 
