@@ -6,9 +6,8 @@ from gauntlet.api.attack_run import attacked
 from gauntlet.api.bar import progress_bar
 from gauntlet.api.computing import run_spec
 from gauntlet.api.reports import AttackReport
-from gauntlet.api.settings import attack_settings
+from gauntlet.api.settings import attack_settings, require_one_eps
 from gauntlet.api.user_inputs import prepared
-from gauntlet.core.errors import GauntletError
 
 
 def attack(
@@ -34,8 +33,7 @@ def attack(
     by device), gradients are computed in `precision`. The model keeps its mode and its gradients.
     Raises GauntletError (a ValueError) that names a wrong value and what is allowed.
     """
-    if isinstance(eps, list | tuple):
-        raise GauntletError(f"eps is {eps!r}; allowed is one number (evaluate takes a list).")
+    require_one_eps(eps)
     points = attack_settings(attack, norm, eps, settings)
     with prepared(model, images, labels) as inputs:
         spec = run_spec(inputs.eval_images.images.device, seed, batch, precision)

@@ -79,6 +79,8 @@ def _row(path: Path, number: int) -> dict[str, str]:
             rows = list(csv.DictReader(stream))
     except (UnicodeDecodeError, csv.Error):
         raise UsageMistake(f"{path} is no table; allowed is a CSV file before the colon.") from None
+    if any(None in row or None in row.values() for row in rows):
+        raise UsageMistake(f"{path} is no table; its rows are of different lengths.")
     if not 1 <= number <= len(rows):
         raise UsageMistake(f"{path} has {len(rows)} rows; row {number} is not one of them.")
     return rows[number - 1]
