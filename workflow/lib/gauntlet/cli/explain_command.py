@@ -42,8 +42,9 @@ def _explain_file(path: Path, whole: bool) -> None:
 
     found = trace(path)
     made = found.made_by
+    target = found.path if found.path in made.outputs else made.outputs[0]
     lines = lineage_text.lineage_lines(
-        found.path, made.record_path, made.record, found.intact, again(found.root, made.outputs[0])
+        found.path, made.record_path, made.record, found.intact, again(found.root, target)
     )
     steps = [(step.record_path, step.record["rule"], step.record) for step in found.before]
     lines += lineage_text.before_lines(steps, whole)
@@ -87,7 +88,7 @@ def _row(path: Path, number: int) -> dict[str, str]:
 
 
 def row_files(path: Path, row: dict[str, str]) -> list[Path]:
-    """Find what a row stands on: for each seed the ledger it was read from, and the training."""
+    """Find what a row was made from: for each seed its ledger and the training."""
     if any(not row.get(key) for key in RUN_KEYS):
         return []
     results = next((up for up in path.resolve().parents if up.name == "results"), None)
