@@ -75,16 +75,16 @@ def perform(stage: Callable, task: dict) -> int:
         _fulfil(stage, task)
         return 0
     except signals.Saved:
-        raise  # it has told so itself
+        raise  # it has logged why itself
     except signals.Stopped as end:
         logger.warning("%s was asked to stop (%s)", task["rule"], end.name)
         raise
     except GauntletError as error:
         logger.error("%s: %s", task["rule"], error)
     except Exception as error:
-        told = os_errors.sentence(error, task) if isinstance(error, OSError) else None
-        if told:
-            logger.error("%s: %s", task["rule"], told)
+        sentence = os_errors.sentence(error, task) if isinstance(error, OSError) else None
+        if sentence:
+            logger.error("%s: %s", task["rule"], sentence)
         else:
             logger.exception("%s failed: %s: %s", task["rule"], type(error).__name__, error)
     finally:
@@ -104,20 +104,20 @@ def _fulfil(stage: Callable, task: dict) -> None:
     finals = {name: path for name, path in task["outputs"].items() if name != "provenance"}
     kept = Path(KEPT) / key[:24]
     with scratch.growing(finals) as partials:
-        told = shelf.take(key, partials) if shelf else None
-        if told is None:
-            told = _computed(stage, task, finals, partials, kept)
+        made = shelf.take(key, partials) if shelf else None
+        if made is None:
+            made = _computed(stage, task, finals, partials, kept)
             if shelf:
-                shelf.add(key, partials, told)
+                shelf.add(key, partials, made)
         else:
             logger.info("%s is taken from the store, where %s is", task["rule"], key)
-        _publish(task, finals, partials, inputs, told)
+        _publish(task, finals, partials, inputs, made)
     shutil.rmtree(kept, ignore_errors=True)
     logger.info("%s done in %.1f s", task["rule"], time.time() - started)
 
 
 def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: Path) -> dict:
-    """Run the stage; give the sha256 of its outputs and what is to be told of their making.
+    """Run the stage; give the sha256 of its outputs and how they were made.
 
     A stage that asks for `keep` gets a folder for what is done so far. Its name is tied to spec,
     code and the inputs' contents, so that only the same work finds it again; it lies where
@@ -138,12 +138,12 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 
-def _publish(task: dict, finals: dict, partials: dict, inputs: dict, told: dict) -> None:
+def _publish(task: dict, finals: dict, partials: dict, inputs: dict, made: dict) -> None:
     """Give the files their final names, unless the run that asked for them is over."""
     if not parent_watch.lives():
         raise GauntletError("the Snakemake that started this job is gone; its result is dropped.")
     if "provenance" in task["outputs"]:
-        text = provenance.record(task, inputs, told["outputs"], told["how"])
+        text = provenance.record(task, inputs, made["outputs"], made["how"])
         write = partial(Path.write_text, data=text, encoding="utf-8")
         whole.write_whole(task["outputs"]["provenance"], write)
     for name, path in finals.items():
@@ -157,7 +157,7 @@ def _asked(stage: Callable, params: dict) -> dict:
 
 def _log_to(path: str) -> list[logging.Handler]:
     """Send the library's log to the rule's file, and warnings to the run's display too."""
-    logging.raiseExceptions = False  # a full disk is told once, by the job's own error
+    logging.raiseExceptions = False  # a full disk is reported once, by the job's own error
     terminal = progress.Messages()
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))

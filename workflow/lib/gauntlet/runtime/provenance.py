@@ -40,8 +40,8 @@ def checked_inputs(task: dict) -> dict[str, str]:
     """
     digests = {path: sha256(path) for path in input_paths(task)}
     for path, digest in digests.items():
-        if told := _differs(path, digest):
-            raise GauntletError(told)
+        if problem := _differs(path, digest):
+            raise GauntletError(problem)
     return digests
 
 
@@ -50,8 +50,8 @@ def damaged(records: Iterable[Path]) -> dict[str, str]:
     found = {}
     for record in sorted(records):
         for path in sorted(_written(record)):
-            if os.path.isfile(path) and (told := _differs(path, sha256(path))):
-                found[path] = told
+            if os.path.isfile(path) and (problem := _differs(path, sha256(path))):
+                found[path] = problem
     return found
 
 

@@ -43,8 +43,8 @@ def draw(records: Sequence[dict]) -> Figure:
     style.note(
         figure,
         f"n = {' or '.join(map(str, counts))} test images, seed {first}. Share of them that are "
-        "right and stand after so many forward passes each (one query or gradient step is a pass). "
-        "A line ends where its last image fell; the mark is its final value. Attacks of different "
+        "still classified correctly after so many forward passes each (a query or a gradient step "
+        "is one). A line ends at its last success; the mark is its final value. Attacks of different "
         "norm or eps are not to be compared with each other.",
     )
     return figure
@@ -75,4 +75,4 @@ def _finish(axes, record: dict) -> None:
     axes.set_xlim(left=0.9)
     axes.set_xlabel("forward passes per image (count)")
     axes.set_ylim(-0.02, 1.03)
-    style.percent_axis(axes.yaxis, "standing (%)")
+    style.percent_axis(axes.yaxis, "still correct (%)")
