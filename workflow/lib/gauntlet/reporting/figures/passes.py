@@ -44,8 +44,8 @@ def draw(records: Sequence[dict]) -> Figure:
         figure,
         f"n = {' or '.join(map(str, counts))} test images, seed {first}. Share of them that are "
         "still classified correctly after so many forward passes each (a query or a gradient step "
-        "is one). A line ends at its last success; the mark is its final value. Attacks of different "
-        "norm or eps are not to be compared with each other.",
+        "is one). A line ends at its last success; the mark is its last value. Attacks of "
+        "different norm or eps are not to be compared with each other.",
     )
     return figure
 
