@@ -140,7 +140,7 @@ AUDIT = {
     "norm": ({"norm": "l1"}, "norm is 'l1'; allowed is one of l2, linf"),
     "setting": ({"stepz": 5}, "stepz is no known key.*nearest is 'steps'"),
     "limit": ({"limit": 0}, "limit is 0; allowed is a whole number"),
-    "train": ({"train": IMAGES}, r"train is no pair; allowed is \(images, labels\)"),
+    "train": ({"train": IMAGES}, r"train must be a pair \(images, labels\)"),
     "train images": ({"train": (IMAGES * 255, LABELS)}, "train images has values from"),
     "all wrong": (
         {"labels": LABELS * 0 + 9, "model": lambda x: MODEL(x) * 0 + ROW},

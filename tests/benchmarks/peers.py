@@ -143,13 +143,13 @@ def _write(path: Path, rows: list[dict]) -> None:
     columns = ("suite", "dataset", "defense", *COLUMNS)
     blank = ("", None)
     cells = [["" if row.get(n) in blank else str(row[n]) for n in columns] for row in every]
-    told = ", ".join(f"{key} {value}" for key, value in sorted(machine.items()))
+    printed = ", ".join(f"{key} {value}" for key, value in sorted(machine.items()))
     note = (
         "ratio: seconds of the fastest peer of the suite (for l2: of the same method) divided by "
         "the system's own; n of l2: images that are classified correctly"
     )
     text = tabulate(cells, columns, "pipe", disable_numparse=True)
-    page = f"# Attacks beside other libraries\n\n{text}\n\n{note}; {told}.\n"
+    page = f"# Attacks beside other libraries\n\n{text}\n\n{note}; {printed}.\n"
     path.with_suffix(".md").write_text(page, encoding="utf-8")
 
 

@@ -119,16 +119,16 @@ def asleep(jobs: int, gpus: int, scale: float, options: list[str]) -> None:
     """Run Snakemake on jobs that sleep, and hold its makespan against the ideal of the same."""
     with tempfile.TemporaryDirectory() as folder:
         tasks = _tasks(_overlay(folder, jobs), 1)
-        costs, told = Path(folder) / "costs.json", Path(folder) / "told.json"
+        costs, message = Path(folder) / "costs.json", Path(folder) / "told.json"
         costs.write_text(json.dumps({path: task.seconds for path, task in tasks.items()}))
         run = _snakemake(
             *(folder, "--executor", "sleeping", "--jobs", "1000", "--resources", f"gpu={gpus}"),
             *("--sleeping-costs", str(costs), "--sleeping-scale", str(scale)),
-            *("--sleeping-told", str(told), "--seconds-between-status-checks", "1"),
+            *("--sleeping-told", str(message), "--seconds-between-status-checks", "1"),
             *("--quiet", "rules", "--latency-wait", "0", *options),
             *("--until", "evaluate_robustness"),  # local rules would read what is empty
         )
-        rows = json.loads(told.read_text())
+        rows = json.loads(message.read_text())
     scaled = {n: t._replace(seconds=t.seconds * scale) for n, t in tasks.items()}
     work = sum(task.seconds for task in scaled.values() if task.slots)
     bound = max(work / gpus, critical_seconds(scaled))

@@ -332,7 +332,7 @@ class _Squared(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         (nn.Sequential(nn.Flatten(), nn.Softmax(1)), "'1: Softmax'; attacks still run"),
         (_Odd(), "'sin'"),
@@ -342,13 +342,13 @@ class _Squared(nn.Module):
         (nn.Sequential(nn.Conv2d(2, 2, 3, padding="same"), nn.Flatten()), "padding same"),
     ],
 )
-def test_unknown_layers_are_named(model, told):
-    with pytest.raises(GauntletError, match=told):
+def test_unknown_layers_are_named(model, message):
+    with pytest.raises(GauntletError, match=message):
         ibp(model.eval(), _images(2, 0), torch.zeros(2, dtype=torch.int64), eps=0.1)
 
 
 @pytest.mark.parametrize(
-    ("prove", "change", "told"),
+    ("prove", "change", "message"),
     [
         (crown, {"slopes": "steep"}, "slopes is 'steep'"),
         (crown, {"intermediate": "none"}, "intermediate is 'none'"),
@@ -359,8 +359,8 @@ def test_unknown_layers_are_named(model, told):
         (ibp, {"ceiling": 0.0}, "ceiling is 0.0"),
     ],
 )
-def test_bad_settings_are_named(prove, change, told):
-    with pytest.raises(GauntletError, match=told):
+def test_bad_settings_are_named(prove, change, message):
+    with pytest.raises(GauntletError, match=message):
         labels = torch.zeros(2, dtype=torch.int64)
         prove(_network("dense", 0), _images(2, 0), labels, **({"eps": 0.1} | change))
 

@@ -176,14 +176,15 @@ def _answers(model, images):
         return False
 
 
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_what_is_not_known_is_refused_in_one_sentence(name, batch):
-    function, told = UNKNOWN[name]
+    function, printed = UNKNOWN[name]
     step = Step(function, nn.Conv2d(2, 2, 3, padding=1), each=EACH.clone())
     model = nn.Sequential(step, nn.Flatten(), nn.Linear(24, 3)).eval()
     images = torch.rand(3, 2, 3, 4)
-    with pytest.raises(Uncertifiable, match=told) as caught:
+    with pytest.raises(Uncertifiable, match=printed) as caught:
         if not _answers(model, images[:1]):  # the check of inputs would already stop there
             follow(model, images[:1])
         ibp(model, images, torch.zeros(3, dtype=torch.int64), eps=0.1, batch=batch)
@@ -379,3 +380,19 @@ def test_modes_of_the_caller_change_nothing(mode):
     with mode():
         given = crown(model, images.clone(), labels, eps=0.01)
     assert torch.equal(given.margin, plain.margin)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_windows_that_lie_wholly_beyond_the_image(norm):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 2, 2, padding=4), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=5), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.AvgPool2d(3), nn.Flatten(), nn.Linear(72, 3)).eval()
+    model.requires_grad_(False)
+    stream = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 1, 3, 3, generator=stream)
+    nodes = read_network(model, images)
+    found = bound(nodes, region(images, norm, 0.3), refine=True)
+    for row in range(2):
+        values = evaluate_all(nodes, within(images[row], norm, 0.3, 500, stream))
+        for value, (low, high) in zip(values, found.intervals, strict=True):
+            assert (value >= low[row] - 1e-5).all() and (value <= high[row] + 1e-5).all()

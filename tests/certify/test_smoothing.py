@@ -165,8 +165,8 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_settings_end_in_one_sentence(case):
-    change, told = BAD[case]
-    with pytest.raises(GauntletError, match=told):
+    change, message = BAD[case]
+    with pytest.raises(GauntletError, match=message):
         prove(Half(), torch.full((1, *tiny.SHAPE), 0.5), torch.tensor([0]), **change)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -113,11 +114,11 @@ def test_show_estimate_and_verify(run):
     folder, done = run
     every, one = start(folder, "gauntlet", "show"), start(folder, "gauntlet", "show", "tiny")
     assert every.stdout == done.stdout == one.stdout
-    told = start(folder, "gauntlet", "estimate", "attacks.quick.eps=0.2", "--slots", "2")
-    assert told.returncode == 0, told.stderr
-    assert re.search(r"^all +(\d+) +", told.stdout, re.MULTILINE), told.stdout
-    told = start(folder, "gauntlet", "verify")
-    assert told.returncode == 0 and " 0 damaged files" in told.stdout
+    message = start(folder, "gauntlet", "estimate", "attacks.quick.eps=0.2", "--slots", "2")
+    assert message.returncode == 0, message.stderr
+    assert re.search(r"^all +(\d+) +", message.stdout, re.MULTILINE), message.stdout
+    message = start(folder, "gauntlet", "verify")
+    assert message.returncode == 0 and " 0 damaged files" in message.stdout
 
 
 def test_a_failure_shows_the_log_and_no_table(run):
@@ -146,7 +147,8 @@ def checkout(tmp_path_factory):
     """A checkout with an environment, and a study that does not end."""
     home = house(tmp_path_factory.mktemp("checkout") / "house")
     (home / "endless.yaml").write_text(yaml.safe_dump(ENDLESS))
-    (home / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy2(ROOT / name, home)
     (home / ".venv").mkdir()
     (home / ".venv" / "bin").symlink_to(os.path.dirname(sys.executable))
     (home / ".venv" / ".ready").touch()

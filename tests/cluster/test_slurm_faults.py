@@ -101,8 +101,8 @@ def over_time(slurm, folder):
     sizes = ["train_model:runtime=2*3**(attempt-1)", "train_model:slurm_extra=--signal=USR1@20"]
     run = it.start("--set-resources", *sizes)
     printed = run.end()
-    told = [("asked to stop in epoch", printed), (TRIED_AGAIN, printed), (GOES_ON, it.log())]
-    return it, run, told
+    message = [("asked to stop in epoch", printed), (TRIED_AGAIN, printed), (GOES_ON, it.log())]
+    return it, run, message
 
 
 def over_memory(slurm, folder):
@@ -178,9 +178,9 @@ def outcomes(slurm, tmp_path_factory):
 
 @pytest.mark.parametrize("fault", ALL, ids=lambda fault: fault.__name__)
 def test_ends_with_the_same_bytes_and_says_what_happened(fault, outcomes, quiet):
-    it, run, told = outcomes[fault].result()
+    it, run, message = outcomes[fault].result()
     assert run.process.returncode == 0, run.printed()[-4000:]
-    for words, text in told:
+    for words, text in message:
         assert words in text
     made = _digests(it.home, it.seeds)
     assert made == {name: quiet[it.epochs][name] for name in made}

@@ -50,9 +50,9 @@ def _submitted(home):
     return [json.loads(line) for line in lines]
 
 
-def _value(told, *names):
+def _value(message, *names):
     """Give the value of an option of sbatch, however it is written; None if it is absent."""
-    words = told["arguments"]
+    words = message["arguments"]
     for place, word in enumerate(words):
         key, equals, value = word.partition("=")
         if key in names:
@@ -87,31 +87,31 @@ def test_a_job_says_what_it_needs(trainings):
 
 def test_several_gpus_stay_on_one_node_and_start_one_script(trainings):
     """Known of the plugin: spread over nodes (its issue 316), the script started twice (459)."""
-    for told in trainings[1]:
-        assert _value(told, "--gpus") == "2"
-        assert _value(told, "--nodes") == "1"
-        assert _value(told, "--ntasks", "--ntasks-per-gpu", "-n") in (None, "1")
-        assert "-m snakemake" in _value(told, "--wrap")
-        assert _value(told, "--wrap").count("-m snakemake") == 1
+    for message in trainings[1]:
+        assert _value(message, "--gpus") == "2"
+        assert _value(message, "--nodes") == "1"
+        assert _value(message, "--ntasks", "--ntasks-per-gpu", "-n") in (None, "1")
+        assert "-m snakemake" in _value(message, "--wrap")
+        assert _value(message, "--wrap").count("-m snakemake") == 1
 
 
 @pytest.mark.parametrize("option", ["--mem", "-t"])
 def test_every_attempt_asks_for_twice_as_much_until_nobody_tries_again(option, trainings):
     """Two trainings of one size, tried four times each."""
-    asked = sorted(int(_value(told, option)) for told in trainings[1])
+    asked = sorted(int(_value(message, option)) for message in trainings[1])
     assert asked == sorted(asked[0] * factor for factor in (1, 1, 2, 2, 4, 4, 8, 8))
 
 
 def test_all_jobs_of_a_folder_carry_its_prefix(trainings):
     home, submitted = trainings
-    names = {_value(told, "--job-name") for told in submitted}
+    names = {_value(message, "--job-name") for message in submitted}
     assert len(names) == 1 and names.pop().startswith(f"{job_names.prefix(home)}_")
 
 
 def test_small_rules_stay_where_snakemake_runs(trainings):
     home, submitted = trainings
     assert (home / "results" / "data" / "digits" / "split.json").exists()
-    assert all("split_data" not in _value(told, "--wrap") for told in submitted)
+    assert all("split_data" not in _value(message, "--wrap") for message in submitted)
 
 
 def test_short_tasks_travel_together_and_take_turns(tmp_path):
@@ -124,10 +124,10 @@ def test_short_tasks_travel_together_and_take_turns(tmp_path):
         clusters.Run(home, chosen, *until).end(300)
         submitted = _submitted(home)
         assert len(submitted) == jobs
-        words = [shlex.split(_value(told, "--wrap")) for told in submitted]
+        words = [shlex.split(_value(message, "--wrap")) for message in submitted]
         assert all("check_attacks" in found for found in words)
         for name in ("--mem", "-t", "--cpus-per-task"):
-            asked[together, name] = [int(_value(told, name)) for told in submitted]
+            asked[together, name] = [int(_value(message, name)) for message in submitted]
     assert asked["8", "-t"] == [sum(asked["1", "-t"])]
     assert asked["8", "--mem"] == [max(asked["1", "--mem"])]
     assert asked["8", "--cpus-per-task"] == [max(asked["1", "--cpus-per-task"])]

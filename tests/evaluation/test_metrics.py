@@ -104,7 +104,7 @@ def broken(**changes):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (broken(index=0), "two rows"),
         (broken(success=2), "other than 0 or 1"),
@@ -127,13 +127,13 @@ def broken(**changes):
         (b"\xff\xfe\x00", "no readable ledger"),
     ],
 )
-def test_ledgers_that_cannot_be_true(tmp_path, rows, told):
+def test_ledgers_that_cannot_be_true(tmp_path, rows, message):
     path = tmp_path / "ledger.csv"
     if isinstance(rows, list):
         write(path, rows)
     else:
         path.write_bytes(rows if isinstance(rows, bytes) else rows.encode())
-    with pytest.raises(GauntletError, match=told) as caught:
+    with pytest.raises(GauntletError, match=message) as caught:
         ledgers_of.read_ledger(path, "pgd")
     assert "ledger.csv" in str(caught.value)
 

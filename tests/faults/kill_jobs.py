@@ -38,7 +38,7 @@ class Disturbed:
     """A study in a folder of its own that is killed again and again."""
 
     def __init__(self, home: Path, chance: random.Random, store: bool):
-        self.home, self.chance, self.told = home, chance, []
+        self.home, self.chance, self.message = home, chance, []
         (home / "overlay.yaml").write_text(yaml.safe_dump(merged(STUDY, LONG)))
         self.environment = {k: v for k, v in os.environ.items() if k != "GAUNTLET_WARM"}
         self.environment |= {} if store else {"GAUNTLET_STORE": "off"}
@@ -53,7 +53,7 @@ class Disturbed:
         except subprocess.TimeoutExpired:
             if not kill:
                 raise
-            self.told.append(f"{victim} after {wait:.1f} s")
+            self.message.append(f"{victim} after {wait:.1f} s")
             self._kill(victim, psutil.Process(main.pid))
             main.wait(LIMIT)
         return main.returncode == 0
@@ -117,19 +117,19 @@ def disturb(calm: Path, folder: Path, kills: int, seed: int, store: bool) -> lis
     Raises AssertionError if any result differs from the undisturbed run's in `calm`, or if
     anything half-made is left.
     """
-    told, chance, rounds = [], random.Random(seed), 0
-    while len(told) < kills:
+    message, chance, rounds = [], random.Random(seed), 0
+    while len(message) < kills:
         study = Disturbed(house(folder / f"round{rounds}"), chance, store)
         done, rounds = False, rounds + 1
         while not done:
-            done = study.run(kill=len(told) + len(study.told) < kills)
-        told += study.told
+            done = study.run(kill=len(message) + len(study.message) < kills)
+        message += study.message
         _compare(calm, study)
-    return told
+    return message
 
 
 def _compare(calm: Path, study: Disturbed) -> None:
-    story = "; ".join(study.told) + "\n" + (study.home / "said.txt").read_text()[-4000:]
+    story = "; ".join(study.message) + "\n" + (study.home / "said.txt").read_text()[-4000:]
     assert differences(calm, study.home) == [], story
     time.sleep(1.5)  # an orphan of the last kill ends within a second
     left = [str(p) for p in (study.home / "results").rglob("*") if ".part" in p.name]
@@ -147,8 +147,8 @@ def main() -> None:
         calm = calm_study(Path(folder))
         for store in (True, False):
             share = asked.kills // 2 + (asked.kills % 2 if store else 0)
-            told = disturb(calm, Path(folder) / str(store), share, asked.seed + store, store)
-            counts = ", ".join(f"{sum(v in t for t in told)} x {v}" for v in VICTIMS)
+            message = disturb(calm, Path(folder) / str(store), share, asked.seed + store, store)
+            counts = ", ".join(f"{sum(v in t for t in message)} x {v}" for v in VICTIMS)
             print(f"store {'on' if store else 'off'}: killed {counts}; all results the same")
     print(f"again with --kills {asked.kills} --seed {asked.seed}")
 

@@ -61,9 +61,9 @@ def attack_rows(attack: str, labels: np.ndarray, margin: np.ndarray, points=None
             clean = (label + (far == 0)) % 10
             now = (label + 3) % 10 if success else clean
             sure = float(np.clip(abs(far - force) * 4 + 0.4, 0, 0.999))
-            told = {"clean_prediction": clean, "adversarial_prediction": now}
-            told |= {"adversarial_confidence": sure, "clean_confidence": 0.98, "l2": eps * 6}
-            rows.append(ledger_row(index, label, success, norm=norm, eps=eps, linf=eps) | told)
+            message = {"clean_prediction": clean, "adversarial_prediction": now}
+            message |= {"adversarial_confidence": sure, "clean_confidence": 0.98, "l2": eps * 6}
+            rows.append(ledger_row(index, label, success, norm=norm, eps=eps, linf=eps) | message)
     return rows
 
 

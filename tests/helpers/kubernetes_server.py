@@ -74,8 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if found := re.search(r"/jobs/([^/]+)/status$", self.path):
             code = self.server.codes.get(found.group(1))
-            told = {} if code is None else {"failed" if code else "succeeded": 1}
-            self._answer({"kind": "Job", "status": told})
+            message = {} if code is None else {"failed" if code else "succeeded": 1}
+            self._answer({"kind": "Job", "status": message})
         else:
             self._answer({"kind": "PodList", "items": []})
 

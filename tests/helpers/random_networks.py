@@ -36,7 +36,7 @@ def network(seed: int, strange: float = 0.1) -> tuple[nn.Module, Tensor]:
     images = torch.rand(
         3, source.choice((1, 2, 3)), source.choice((3, 4, 5)), source.choice((4, 5))
     )
-    blocks, example = [], images
+    blocks, example = [], images.clone()
     for _ in range(source.randint(1, 4)):
         _append(blocks, source, example, IMAGE + BOTH, strange)
         example = blocks[-1](example)

@@ -69,11 +69,11 @@ def stopped_and_gone_on(case, rank, size, keep):
     for stops in range(20):
         looks = iter(range(3))
 
-        def told(looks=looks):
+        def message(looks=looks):
             return signal.SIGUSR1 if rank == size - 1 and next(looks, None) == 2 else 0
 
         try:
-            return fit(case, processes=DataParallel(rank, size, told), keep=keep), stops
+            return fit(case, processes=DataParallel(rank, size, message), keep=keep), stops
         except Saved as end:
             assert end.code == 128 + signal.SIGUSR1
     raise AssertionError("it came to no end")

@@ -586,14 +586,18 @@ class Threshold(Looks):
 def test_wrong_settings_are_told_with_better_ones(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "gauntlet"):
         record = look(Threshold(), tmp_path, 0.99)
-    (told,) = record["warnings"]
-    assert "near chance (50.0 %)" in told and "input_range: [0, 255]" in told and "100.0 %" in told
-    assert told in caplog.text
+    (message,) = record["warnings"]
+    assert (
+        "near chance (50.0 %)" in message
+        and "input_range: [0, 255]" in message
+        and "100.0 %" in message
+    )
+    assert message in caplog.text
     assert look(Threshold(), tmp_path, 0.99, input_range=[0, 255])["warnings"] == []
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "expected", "classes", "told"),
+    ("accuracy", "expected", "classes", "message"),
     [
         (0.10, None, 10, "near chance"),
         (0.18, None, 10, "near chance"),
@@ -604,9 +608,9 @@ def test_wrong_settings_are_told_with_better_ones(tmp_path, caplog):
         (0.80, None, 2, None),
     ],
 )
-def test_when_accuracy_is_told(accuracy, expected, classes, told):
+def test_when_accuracy_is_told(accuracy, expected, classes, message):
     found = list(import_checks.accuracy_warnings(accuracy, expected, classes, 1000))
-    assert [told in text for text in found] == ([True] if told else [])
+    assert [message in text for text in found] == ([True] if message else [])
 
 
 @pytest.mark.parametrize(

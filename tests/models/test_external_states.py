@@ -86,7 +86,10 @@ WILD = {
     ),
     "other names": (renamed, ["names differ, shapes match one to one in order", "layer0.weight"]),
     "without counters": (uncounted, []),
-    "with an epoch among them": (lambda s: s | {"epoch": 3}, ["left aside, being no tensors"]),
+    "with an epoch among them": (
+        lambda s: s | {"epoch": 3},
+        ["ignored, because they are not tensors"],
+    ),
     "with a tensor more": (lambda s: s | {"ema": torch.ones(2)}, ["not in the architecture: ema"]),
     "in float64": (lambda s: {n: v.double() if v.ndim else v for n, v in s.items()}, []),
     "parameters": (lambda s: {n: nn.Parameter(v, False) for n, v in s.items()}, []),
@@ -95,12 +98,12 @@ WILD = {
 
 @pytest.mark.parametrize("form", WILD)
 def test_a_state_dict_as_it_is_found_gives_the_same_network(form, trained, tmp_path):
-    wrap, told = WILD[form]
+    wrap, message = WILD[form]
     model, notes = take(wrap(trained.network.state_dict()), tmp_path)
     model.mean, model.std = trained.mean, trained.std
     assert torch.equal(model(IMAGES), trained(IMAGES))
-    assert all(any(part in note for note in notes) for part in told), notes
-    assert bool(notes) == bool(told)
+    assert all(any(part in note for note in notes) for part in message), notes
+    assert bool(notes) == bool(message)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
@@ -286,12 +289,12 @@ BAD = {
 @pytest.mark.filterwarnings("ignore")  # of torch.jit, and of pickles
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_file_is_refused_in_one_sentence(case, trained, tmp_path, capsys):
-    make, told = BAD[case]
+    make, message = BAD[case]
     with pytest.raises(GauntletError) as caught:
         take(make(trained.network.state_dict()), tmp_path)
     sentence = str(caught.value)
     assert sentence.startswith(str(tmp_path / "w.pt")) and sentence.endswith(".")
-    assert all(part in sentence for part in told), sentence
+    assert all(part in sentence for part in message), sentence
     assert "\n" not in sentence and len(sentence) < 600
     assert "code was run" not in capsys.readouterr().out
 

@@ -102,7 +102,7 @@ def texts(figure):
 
 
 @pytest.mark.parametrize(
-    ("draw", "told"),
+    ("draw", "message"),
     [
         (lambda: robustness.draw([]), "No model"),
         (lambda: tradeoff.draw([]), "nothing to set against"),
@@ -113,8 +113,8 @@ def texts(figure):
         (lambda: rulegraph.draw([]), "no graph"),
     ],
 )
-def test_a_study_without_material_gets_an_explanation(draw, told):
-    assert told.lower() in texts(draw()).lower()
+def test_a_study_without_material_gets_an_explanation(draw, message):
+    assert message.lower() in texts(draw()).lower()
 
 
 def test_a_study_without_curves_or_with_only_noise(study):
@@ -127,9 +127,9 @@ def test_a_study_without_curves_or_with_only_noise(study):
 
 @pytest.mark.parametrize("kind", [robustness, tradeoff, curves])
 def test_figures_state_images_seeds_and_interval(study, kind):
-    told = texts(kind.draw(read_rows(study.table)))
+    message = texts(kind.draw(read_rows(study.table)))
     for part in ("n = 60 test images", "seeds 0, 1", "Wilson 95 % interval", "upper bound", "(%)"):
-        assert part in told
+        assert part in message
 
 
 def test_bars_have_the_height_of_the_mean(study):
@@ -191,8 +191,8 @@ def test_rule_graph_breaks_cycles_and_leaves_out_what_follows():
     layers = rulegraph._layers(forward)
     assert all(layers[source] < layers[target] for source, target in forward)
     assert ("get", "train") not in rulegraph._reduced(forward)
-    told = texts(rulegraph.draw(EDGES))
-    assert all(rule in told for rule in layers) and "Dashed" in told
+    message = texts(rulegraph.draw(EDGES))
+    assert all(rule in message for rule in layers) and "Dashed" in message
 
 
 def test_boxes_of_the_rule_graph_do_not_overlap():

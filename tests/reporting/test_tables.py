@@ -153,8 +153,8 @@ def test_texts_are_escaped_and_complete(study, tmp_path):
     assert made["summary.tex"].count(r"\begin{longtable}") == 2
     lines = [line for line in made["summary.md"].splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 2  # two tables, each with even rows
-    for told in ("n = 50", "2 seeds", "95 %", "linf 0.15", "upper bound", "seed 0, 1: FGSM"):
-        assert told in made["summary.md"]
+    for message in ("n = 50", "2 seeds", "95 %", "linf 0.15", "upper bound", "seed 0, 1: FGSM"):
+        assert message in made["summary.md"]
     assert len(records.read_rows(tmp_path / "out" / "summary.csv")) == 2 * 10 + 1
 
 

@@ -116,9 +116,11 @@ def test_memory_in_use_by_others_is_seen(machine):
 
 def test_devices_that_stay_in_use_end_in_one_sentence(machine):
     machine.use(700, 900)
-    told = said(machine.job(patience=0.2))
-    assert told.startswith("This job needs 1 GPU, but others use them: GPU 0 (700 of 1000 MB), GPU")
-    assert "less than 50%" in told
+    printed = said(machine.job(patience=0.2))
+    assert printed.startswith(
+        "This job needs 1 GPU, but others use them: GPU 0 (700 of 1000 MB), GPU"
+    )
+    assert "less than 50%" in printed
     machine.use(700, 0)  # one that is leased is waited for, without a limit
     holder = machine.job()
     assert said(holder) == uuids(1)
@@ -194,4 +196,7 @@ def test_locks_are_everybodys_and_follow_no_links(machine, monkeypatch, tmp_path
 
 
 def test_leases_decide_no_result():
-    assert {"gauntlet.runtime.gpu_leases", "gauntlet.runtime.gpu_inventory"} <= code_hash.BYSTANDERS
+    assert {
+        "gauntlet.runtime.gpu_leases",
+        "gauntlet.runtime.gpu_inventory",
+    } <= code_hash.IGNORED_MODULES

@@ -112,12 +112,12 @@ def test_provenance_tells_what_when_and_from_what(task):
 def test_a_failure_leaves_a_log_and_nothing_else(error, trace, task, capsys):
     assert job.perform(_failing(error), task) == 1
     assert _left(task) == []
-    told = capsys.readouterr()
-    for text in (Path(task["log"]).read_text(), told.err):
+    message = capsys.readouterr()
+    for text in (Path(task["log"]).read_text(), message.err):
         lines = text.strip().splitlines()
         assert str(error) in text and "make_table" in text
         assert (len(lines) > 1) == trace and ("Traceback" in text) == trace
-    assert told.out == ""
+    assert message.out == ""
 
 
 def test_a_forgotten_output_is_a_failure(task):

@@ -54,13 +54,13 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(place, small_disk, monke
             (keep / "pool").write_bytes(bytes(2 << 20))
 
     code = job.perform(stage, task)
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     if place in ("log", "store"):  # neither is needed for a right result
         assert code == 0 and np.load("out/a.npy").shape == (400, 1000)
-        assert place == "log" or "not stored" in told
+        assert place == "log" or "not stored" in message
         return
-    assert code == 1 and "no space is left" in told and "Traceback" not in told
-    assert len(told.strip().splitlines()) == 1 and "make_array" in told
+    assert code == 1 and "no space is left" in message and "Traceback" not in message
+    assert len(message.strip().splitlines()) == 1 and "make_array" in message
     assert not [path for path in small_disk.rglob("*") if path.is_file() and path.suffix == ".npy"]
     assert place == "outputs" or os.listdir("out") == []
 
@@ -78,9 +78,9 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(small_disk, capsys):
     task = array_task(str(small_disk / "out"))
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert job.perform(make_array, task) == 1
-    told = capsys.readouterr().err
-    assert "read-only file system" in told and str(small_disk) in told
-    assert len(told.strip().splitlines()) == 1
+    message = capsys.readouterr().err
+    assert "read-only file system" in message and str(small_disk) in message
+    assert len(message.strip().splitlines()) == 1
 
 
 def test_a_file_that_disappears_is_one_sentence(capsys):
@@ -91,8 +91,8 @@ def test_a_file_that_disappears_is_one_sentence(capsys):
         make_array(source, array, spec=spec)
 
     assert job.perform(stage, task) == 1
-    told = capsys.readouterr().err
-    assert "source.npy was removed" in told and len(told.strip().splitlines()) == 1
+    message = capsys.readouterr().err
+    assert "source.npy was removed" in message and len(message.strip().splitlines()) == 1
     assert job.perform(make_array, task) == 1, "nor is it there at the start"
     assert "source.npy was removed" in capsys.readouterr().err
 
@@ -106,11 +106,11 @@ def test_a_training_whose_checkpoint_finds_no_room_says_so(small_disk):
     from tests.helpers import tiny
 
     _fill(small_disk)
-    with pytest.raises(OSError) as told:
+    with pytest.raises(OSError) as message:
         loop.fit(
             tiny.model(), tiny.spec(), tiny.part(50), tiny.part(24, 1), keep=small_disk / "keep"
         )
-    assert "no space is left" in sentence(told.value, array_task())
+    assert "no space is left" in sentence(message.value, array_task())
 
 
 DAMAGES = {
@@ -127,8 +127,8 @@ def test_a_damaged_result_is_found_by_its_hash_not_its_time(damage, capsys):
     DAMAGES[damage](result)
     os.utime(result, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert job.perform(make_array, array_task("below", source="out/a.npy")) == 1
-    told = capsys.readouterr().err
-    assert "out/a.npy is not what a.provenance.json says was written" in told
+    message = capsys.readouterr().err
+    assert "out/a.npy is not what a.provenance.json says was written" in message
     assert not Path("below/a.npy").exists()
     assert list(damaged([Path("out/a.provenance.json")])) == ["out/a.npy"]
 
@@ -143,8 +143,8 @@ def test_verify_names_and_removes_what_is_damaged():
 
     assert (verify().returncode, "0 damaged" in verify().stdout) == (0, True)
     Path("results/a.npy").write_bytes(b"cut")
-    told = verify()
-    assert told.returncode == 1 and "results/a.npy is not what" in told.stdout
+    message = verify()
+    assert message.returncode == 1 and "results/a.npy is not what" in message.stdout
     assert verify("--remove").returncode == 0 and not Path("results/a.npy").exists()
     assert verify().returncode == 0
 

@@ -43,17 +43,17 @@ def _entry(store, key=KEY) -> Path:
 
 
 def test_what_was_added_is_taken(store, tmp_path):
-    places, told = _made(tmp_path / "made", table="1,2", record="{}")
-    store.add(KEY, places, told)
+    places, message = _made(tmp_path / "made", table="1,2", record="{}")
+    store.add(KEY, places, message)
     taken = _places(tmp_path / "taken", "table", "record")
-    assert store.take(KEY, taken) == told
+    assert store.take(KEY, taken) == message
     assert {name: Path(place).read_text() for name, place in taken.items()} == {
         "table": "1,2",
         "record": "{}",
     }
     assert store.take("cd" * 32, taken) is None
     Path(places["table"]).write_text("changed later")
-    assert store.take(KEY, taken) == told, "a result and its entry are two files"
+    assert store.take(KEY, taken) == message, "a result and its entry are two files"
 
 
 DAMAGES = {
@@ -70,21 +70,21 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_found_and_computed_anew(damage, store, tmp_path):
-    places, told = _made(tmp_path / "made", table="1,2", record="{}")
-    store.add(KEY, places, told)
+    places, message = _made(tmp_path / "made", table="1,2", record="{}")
+    store.add(KEY, places, message)
     DAMAGES[damage](_entry(store))
     taken = _places(tmp_path / "taken", "table", "record")
     assert store.take(KEY, taken) is None
     assert os.listdir(tmp_path / "taken") == [] and not _entry(store).exists()
-    store.add(KEY, places, told)
-    assert store.take(KEY, taken) == told
+    store.add(KEY, places, message)
+    assert store.take(KEY, taken) == message
 
 
 def test_the_least_used_goes_first(store, tmp_path):
     keys = [f"{number:02d}" * 32 for number in range(4)]
     for age, key in enumerate(keys):
-        places, told = _made(tmp_path / "made", table="x" * 4_000)
-        Store(store.folder, 10**9).add(key, places, told)
+        places, message = _made(tmp_path / "made", table="x" * 4_000)
+        Store(store.folder, 10**9).add(key, places, message)
         os.utime(_entry(store, key) / "entry.json", (1000 + age, 1000 + age))
     taken = _places(tmp_path / "taken", "table")
     assert store.take(keys[0], taken)  # used now
@@ -96,12 +96,12 @@ def test_the_least_used_goes_first(store, tmp_path):
 def test_the_limit_holds_while_entries_are_added(tmp_path):
     store = Store(tmp_path / "store", 10_000)
     for number in range(8):
-        places, told = _made(tmp_path / "made", table=str(number) * 3_000)
-        store.add(f"{number:02d}" * 32, places, told)
+        places, message = _made(tmp_path / "made", table=str(number) * 3_000)
+        store.add(f"{number:02d}" * 32, places, message)
         held = sum(file.stat().st_size for file in store.folder.rglob("*") if file.is_file())
         assert held <= store.limit
-    places, told = _made(tmp_path / "made", table="x" * 11_000)
-    store.add(KEY, places, told)
+    places, message = _made(tmp_path / "made", table="x" * 11_000)
+    store.add(KEY, places, message)
     assert not _entry(store).exists(), "larger than the whole store"
 
 
@@ -118,8 +118,8 @@ def test_halves_of_dead_jobs_are_removed_after_a_day(store, tmp_path, monkeypatc
 def test_a_store_that_cannot_be_written_is_told_and_hurts_nobody(tmp_path, caplog):
     (tmp_path / "store").write_text("a file where a folder should be")
     store = Store(tmp_path / "store", 10_000)
-    places, told = _made(tmp_path / "made", table="1")
-    store.add(KEY, places, told)
+    places, message = _made(tmp_path / "made", table="1")
+    store.add(KEY, places, message)
     assert store.take(KEY, _places(tmp_path / "taken", "table")) is None
     assert "not stored" in caplog.text
 
@@ -204,12 +204,12 @@ def test_many_processes_share_it(tmp_path):
         for n in range(8)
     ]
     failures = [
-        told for job in jobs if (told := job.communicate(timeout=120)[1]) and job.returncode
+        message for job in jobs if (message := job.communicate(timeout=120)[1]) and job.returncode
     ]
     assert failures == []
 
 
 def test_an_entry_can_be_read_by_people(store, tmp_path):
-    places, told = _made(tmp_path / "made", table="1,2")
-    store.add(KEY, places, told)
-    assert json.loads((_entry(store) / "entry.json").read_text()) == told
+    places, message = _made(tmp_path / "made", table="1,2")
+    store.add(KEY, places, message)
+    assert json.loads((_entry(store) / "entry.json").read_text()) == message

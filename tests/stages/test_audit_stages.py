@@ -236,16 +236,16 @@ def test_a_smoothed_classifiers_certificate_says_nothing_of_the_model(files, mod
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("index,label\n1,2\n", "proof.csv lacks the column"),
         ("index,label\n1,x\n", "proof.csv is no readable certificate"),
     ],
 )
-def test_a_bad_certificate_is_named(files, model, tmp_path, text, told):
+def test_a_bad_certificate_is_named(files, model, tmp_path, text, message):
     path = tmp_path / "proof.csv"
     path.write_text(text)
-    with pytest.raises(GauntletError, match=told):
+    with pytest.raises(GauntletError, match=message):
         audit(files, tmp_path, [path])
 
 

@@ -192,11 +192,11 @@ DAMAGE = {
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_certificates_that_cannot_be_true(case, model, eval_images, tmp_path):
-    change, told = DAMAGE[case]
+    change, message = DAMAGE[case]
     path = write_proof(tmp_path / "c" / "test" / "ledger.csv", model, certify_spec(), eval_images)
     rows = [change(row) for row in csv.DictReader(path.read_text().splitlines())]
     builders.write_table(path, rows)
-    with pytest.raises(GauntletError, match=told) as caught:
+    with pytest.raises(GauntletError, match=message) as caught:
         certificate_ledger.read_certificate(path)
     assert "ledger.csv" in str(caught.value)
 
@@ -228,12 +228,12 @@ def with_limits(eval_images, limits):
 
 def test_certified_images_are_not_attacked_and_nothing_else_changes(model, eval_images, tmp_path):
     spec = craft_spec(sample=0)
-    told = spared(tmp_path, model, eval_images, spec)
+    message = spared(tmp_path, model, eval_images, spec)
     every = ledger_of(model, spec, eval_images)
-    rows = list(told.marked(ledger_of(model, spec, with_limits(eval_images, told.limits()))))
+    rows = list(message.marked(ledger_of(model, spec, with_limits(eval_images, message.limits()))))
     skipped = 0
     for one, other in zip(every, rows, strict=True):
-        radius = told.proven[eval_images.index.tolist().index(one["index"])]
+        radius = message.proven[eval_images.index.tolist().index(one["index"])]
         assert other["certified"] == int(radius >= float(one["eps"]))
         if other["certified"]:
             assert one["success"] == other["success"] == 0
@@ -249,20 +249,21 @@ def test_certified_images_are_not_attacked_and_nothing_else_changes(model, eval_
 
 def test_a_sample_of_the_certified_is_attacked_all_the_same(model, eval_images, tmp_path):
     spec = craft_spec(sample=2)
-    told = spared(tmp_path, model, eval_images, spec)
-    limits = told.limits()
-    assert ((limits == -1) & torch.from_numpy(told.proven >= EPS[1])).sum() >= 2
-    rows = list(told.marked(ledger_of(model, spec, with_limits(eval_images, limits))))
+    message = spared(tmp_path, model, eval_images, spec)
+    limits = message.limits()
+    assert ((limits == -1) & torch.from_numpy(message.proven >= EPS[1])).sum() >= 2
+    rows = list(message.marked(ledger_of(model, spec, with_limits(eval_images, limits))))
     for eps in EPS:
         here = [row for row in rows if row["certified"] and float(row["eps"]) == eps]
         checked = [row for row in here if row["forwards"] > 0]
         assert 2 <= len(checked) < len(here)
     # whatever the order of the part, the same images are chosen
     turned = eval_images.select(torch.arange(29, -1, -1))
-    other = Spared([told.certificates[0].path], spec, turned.index)
+    other = Spared([message.certificates[0].path], spec, turned.index)
     assert torch.equal(other.limits().flip(0), limits)
     seeds = [
-        Spared([told.certificates[0].path], spec | {"seed": s}, eval_images.index) for s in range(5)
+        Spared([message.certificates[0].path], spec | {"seed": s}, eval_images.index)
+        for s in range(5)
     ]
     assert len({tuple(one.limits().tolist()) for one in seeds}) > 1
 
@@ -270,8 +271,8 @@ def test_a_sample_of_the_certified_is_attacked_all_the_same(model, eval_images, 
 def test_nearest_examples_are_sought_only_of_images_that_are_open(model, eval_images, tmp_path):
     spec = craft_spec(sample=0) | {"loss_draws": 0}
     spec["points"] = [{"kind": "fmn", "norm": "linf", "steps": 20, "eps": radius} for radius in EPS]
-    told = spared(tmp_path, model, eval_images, spec)
-    rows = list(told.marked(ledger_of(model, spec, with_limits(eval_images, told.limits()))))
+    message = spared(tmp_path, model, eval_images, spec)
+    rows = list(message.marked(ledger_of(model, spec, with_limits(eval_images, message.limits()))))
     far = [row for row in rows if float(row["eps"]) == EPS[1]]
     right = [row for row in far if row["clean_prediction"] == row["label"]]
     assert all((row["forwards"] == 0) == bool(row["certified"]) for row in right)
@@ -332,8 +333,8 @@ def test_a_certified_image_that_falls_in_the_sample_ends_the_attack(stage, monke
     path = plugins.LIBRARY / "certify" / "liar.py"
     monkeypatch.setattr(plugins, "find", lambda *who: path if who[1] == "liar" else find(*who))
     claims = [{"kind": "liar", "norm": "linf", "eps": 0.9}]
-    told = r"Attack 'pgd' succeeds on image \d+ at linf 0.9, but .*mine/test.*error in Gauntlet"
-    with pytest.raises(GauntletError, match=told):
+    message = r"Attack 'pgd' succeeds on image \d+ at linf 0.9, but .*mine/test.*error in Gauntlet"
+    with pytest.raises(GauntletError, match=message):
         stage(claims, sample=32, eps=[0.9])
     _, ledger = stage(claims, sample=0, eps=[0.9])  # nobody looks: nothing is seen
     rows = list(csv.DictReader(ledger.read_text().splitlines()))
@@ -361,8 +362,8 @@ def evaluate(folder, tables, certificates):
         for n, rows in certificates.items()
     ]
     for name, record in (("check", {"passed": True, "reason": ""}), ("train", {"warnings": []})):
-        told = record | {"selection": "best", "selected_epoch": 3}
-        (folder / f"{name}.json").write_text(json.dumps(told))
+        message = record | {"selection": "best", "selected_epoch": 3}
+        (folder / f"{name}.json").write_text(json.dumps(message))
     about = [{"name": name, "kind": "crown", "confidence": 1} for name in certificates]
     spec = {"dataset": "d", "model": "m", "defense": "f", "seed": 0, "attacks": list(tables)}
     spec |= {"minimal": [], "transfer": [], "certificates": about}
@@ -388,10 +389,10 @@ def test_certified_accuracy_joins_certificates_per_image(tmp_path):
     held = {(row["attack"], row["norm"]): row["certified_accuracy"] for row in rows}
     assert held == {("pgd", "linf"): "0.4", ("low", "linf"): "0.4", ("l2", "l2"): ""}
     assert all(float(r["certified_low"]) < 0.4 < float(r["certified_high"]) for r in rows[:2])
-    told = {proof["certificate"]: proof for proof in record["certificates"]}
-    assert [told[name]["rows"][0]["certified_accuracy"] for name in "abs"] == [0.2, 0.3, 1.0]
-    assert told["a"]["radii"] == [0.1, 0.2, 0.2]
-    assert told["s"]["classifier"] == "smoothed" and told["s"]["accuracy"] == 1.0
+    message = {proof["certificate"]: proof for proof in record["certificates"]}
+    assert [message[name]["rows"][0]["certified_accuracy"] for name in "abs"] == [0.2, 0.3, 1.0]
+    assert message["a"]["radii"] == [0.1, 0.2, 0.2]
+    assert message["s"]["classifier"] == "smoothed" and message["s"]["accuracy"] == 1.0
 
 
 def test_a_transferred_example_has_no_interval_of_its_own():
@@ -421,8 +422,8 @@ def test_an_example_that_breaks_what_is_proven_fails_the_run(case, tmp_path):
         return
     with pytest.raises(GauntletError) as caught:
         evaluate(tmp_path, tables, proved)
-    for told in ("Attack 'mine' succeeds on image 4", "certificate 'sure'", f"linf {radius:g}"):
-        assert told in str(caught.value)
+    for message in ("Attack 'mine' succeeds on image 4", "certificate 'sure'", f"linf {radius:g}"):
+        assert message in str(caught.value)
 
 
 def test_a_smoothed_certificate_contradicts_no_attack_on_the_model(tmp_path):

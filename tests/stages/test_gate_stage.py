@@ -149,8 +149,8 @@ BAD = [
 def test_bad_settings_end_in_one_sentence(overlay, fragments):
     with pytest.raises(GauntletError) as caught:
         complete(laid_over(overlay), SCHEMA)
-    told = [text for text in str(caught.value).splitlines() if all(f in text for f in fragments)]
-    assert told and all(text.endswith(".") for text in told), str(caught.value)
+    message = [text for text in str(caught.value).splitlines() if all(f in text for f in fragments)]
+    assert message and all(text.endswith(".") for text in message), str(caught.value)
 
 
 def settings(**change):

@@ -59,10 +59,10 @@ class Job:
         self.root, self.keep, self.work = root, root / "keep", tempfile.mkdtemp(dir="/tmp")
         self.keep.mkdir(exist_ok=True)
         self.outputs = [root / name for name in OUTPUTS]
-        told = [files, [str(path) for path in self.outputs], str(self.keep), spec, list(start)]
+        printed = [files, [str(path) for path in self.outputs], str(self.keep), spec, list(start)]
         self.before = self._saved()
         self.log = open(root / "log", "w+")  # noqa: SIM115
-        command = [sys.executable, "-c", JOB, json.dumps(sys.path), json.dumps(told)]
+        command = [sys.executable, "-c", JOB, json.dumps(sys.path), json.dumps(printed)]
         own = {"TMPDIR": self.work}
         self.process = subprocess.Popen(command, env=os.environ | own, stderr=self.log)
 
@@ -73,11 +73,11 @@ class Job:
     def until_it_saves(self):
         end = time.monotonic() + 300
         while self._saved() == self.before and time.monotonic() < end:
-            assert self.process.poll() is None, self.told()
+            assert self.process.poll() is None, self.printed()
             time.sleep(0.02)
         return self
 
-    def told(self):
+    def printed(self):
         self.log.seek(0)
         return self.log.read()
 
@@ -122,17 +122,18 @@ def job(tmp_path, files):
         one.close()
 
 
+@pytest.mark.slow
 def test_stopped_broken_and_orphaned_it_ends_with_the_same_bytes(job, undisturbed):
     stopped = job(LONG).until_it_saves()
     for number in [stopped.process.pid, *(number for number, _ in stopped.left())]:
         os.kill(number, signal.SIGUSR1)  # as a scheduler may: to all processes of a job
     assert stopped.end() == 128 + signal.SIGUSR1 and not stopped.left(10)
-    assert "what is trained is saved" in stopped.told()
+    assert "what is trained is saved" in stopped.printed()
 
     broken = job(LONG).until_it_saves()
     worker = next(number for number, starter in broken.left() if not starter)
     os.kill(worker, signal.SIGKILL)
-    assert broken.end() == 1 and "it was killed (out of memory?)" in broken.told()
+    assert broken.end() == 1 and "it was killed (out of memory?)" in broken.printed()
 
     orphaned = job(LONG).until_it_saves()
     orphaned.process.kill()
@@ -140,9 +141,10 @@ def test_stopped_broken_and_orphaned_it_ends_with_the_same_bytes(job, undisturbe
     assert orphaned.left() and not orphaned.left(60)
 
     last = job(LONG)
-    assert last.end() == 0, last.told()
+    assert last.end() == 0, last.printed()
     assert (
-        "goes on in epoch" in last.told() and "gauntlet.core.progress: epoch 40/40" in last.told()
+        "goes on in epoch" in last.printed()
+        and "gauntlet.core.progress: epoch 40/40" in last.printed()
     )
     wanted = undisturbed
     for name, path in zip(("best", "last"), last.outputs, strict=False):
@@ -159,5 +161,5 @@ def test_what_a_user_can_mend_is_one_sentence(job, tmp_path):
     bad.write_text("no weights")
     failed = job(tiny.spec(devices=2), start=[str(bad)])
     assert failed.end() == 7
-    (told,) = failed.told().splitlines()
-    assert told.startswith(f"SENTENCE {bad} is no readable file of weights")
+    (printed,) = failed.printed().splitlines()
+    assert printed.startswith(f"SENTENCE {bad} is no readable file of weights")

@@ -105,8 +105,8 @@ def test_only_deterministic_certificates_of_the_norm_spare_an_attack():
     overlay = with_study(known, attacks=["noise", "pgd40", "curve", "far"])
     overlay["attacks"] = {"far": L2}
     config = completed(overlay)
-    told = {a: certificates.sparing(config, *RUN, a) for a in ("noise", "pgd40", "curve", "far")}
-    assert told == {"noise": [], "pgd40": ["c"], "curve": ["c"], "far": ["l2"]}
+    message = {a: certificates.sparing(config, *RUN, a) for a in ("noise", "pgd40", "curve", "far")}
+    assert message == {"noise": [], "pgd40": ["c"], "curve": ["c"], "far": ["l2"]}
     made = specs.craft_spec(config, *RUN, "pgd40", "test")
     assert made["spare"] == {"sample": 32}
     assert "spare" not in specs.craft_spec(config, *RUN, "pgd40", "train")

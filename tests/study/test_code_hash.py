@@ -82,7 +82,7 @@ def copy(tmp_path, monkeypatch):
 
 
 def _forget():
-    code_hash._normalised.cache_clear()
+    code_hash._normalized.cache_clear()
     code_hash._closure.cache_clear()
 
 

@@ -37,8 +37,8 @@ TRANSFER = {"source": "everyone", "attacks": ["pgd40"]}
 def _refused(overlay: dict, *fragments: str) -> None:
     with pytest.raises(GauntletError) as caught:
         completed(overlay)
-    told = [line for line in str(caught.value).splitlines() if fragments[0] in line]
-    assert told and all(fragment in told[0] for fragment in fragments), str(caught.value)
+    message = [line for line in str(caught.value).splitlines() if fragments[0] in line]
+    assert message and all(fragment in message[0] for fragment in fragments), str(caught.value)
 
 
 @pytest.mark.parametrize("case", ATTACKS)
@@ -72,7 +72,7 @@ def test_all_defenses_are_sources_of_a_matrix():
 
 
 @pytest.mark.parametrize(
-    ("flags", "device", "wanted", "told"),
+    ("flags", "device", "wanted", "message"),
     [
         ("fpu amx_bf16 avx2", "cpu", "auto", "bfloat16"),
         ("fpu avx512_bf16", "cpu", "auto", "bfloat16"),
@@ -83,10 +83,10 @@ def test_all_defenses_are_sources_of_a_matrix():
         ("fpu avx2", "cpu", "float16", "float16"),
     ],
 )
-def test_auto_takes_the_precision_that_is_native(flags, device, wanted, told, tmp_path):
+def test_auto_takes_the_precision_that_is_native(flags, device, wanted, message, tmp_path):
     from gauntlet.study import specs
 
     info = tmp_path / "cpuinfo"
     info.write_text(f"processor : 0\nflags\t\t: {flags}\n")
     config = completed({"compute": {"device": device, "precision": wanted}})
-    assert specs.precision(config, cpuinfo=str(info)) == told
+    assert specs.precision(config, cpuinfo=str(info)) == message

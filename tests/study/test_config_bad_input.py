@@ -263,8 +263,8 @@ def refusal(config) -> list[str]:
                          ids=[case[0] for case in CASES])  # fmt: skip
 def test_one_sentence_says_what_is_wrong_and_what_is_allowed(overlay, fragments):
     sentences = refusal(laid_over(overlay))
-    told = [text for text in sentences if all(fragment in text for fragment in fragments)]
-    assert told, sentences
+    message = [text for text in sentences if all(fragment in text for fragment in fragments)]
+    assert message, sentences
     assert all(text.endswith(".") and len(text) < 400 for text in sentences)
 
 

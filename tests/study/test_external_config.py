@@ -257,8 +257,8 @@ def test_an_edit_of_a_factorys_file_is_another_model(tmp_path, monkeypatch):
 def test_a_file_that_is_not_there_is_named_for_studies_that_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = completed(study() | {"run": ["s"]})
-    (told,) = missing_weights(config)
-    assert "models.theirs.weights is 'theirs.pt'" in told and str(tmp_path) in told
+    (message,) = missing_weights(config)
+    assert "models.theirs.weights is 'theirs.pt'" in message and str(tmp_path) in message
     (tmp_path / "theirs.pt").write_bytes(b"x")
     assert missing_weights(config) == []
     assert missing_weights(completed(study())) == [] and BASE["run"] == ["quickstart"]

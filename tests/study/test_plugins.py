@@ -135,7 +135,7 @@ def test_an_edit_changes_the_hash_of_its_own_jobs_alone(edit, own, monkeypatch):
     plugins.use([str(own)])
 
     def hashes():
-        code_hash._normalised.cache_clear()
+        code_hash._normalized.cache_clear()
         code_hash._closure.cache_clear()
         script = SCRIPTS / "craft_examples.py"
         return code_hash.code_hash(script, CRAFT), code_hash.code_hash(script, OTHER)

@@ -1,4 +1,4 @@
-"""Single-step training that collapses is told, and honest training is not."""
+"""Single-step training that collapses is reported, and honest training is not."""
 
 import pytest
 
@@ -25,6 +25,6 @@ def test_collapse_is_told_once_and_only_then(rows, single_step, epoch):
         {"epoch": number, "validation_fgsm": quick, "validation_robust": robust}
         for number, (quick, robust) in enumerate(rows, 1)
     ]
-    told = find_collapse(history, single_step)
-    assert (told is None) == (epoch is None)
-    assert epoch is None or f"epoch {epoch}:" in told
+    message = find_collapse(history, single_step)
+    assert (message is None) == (epoch is None)
+    assert epoch is None or f"epoch {epoch}:" in message

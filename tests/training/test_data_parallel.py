@@ -108,11 +108,11 @@ def test_how_a_training_ends_reaches_the_job(raised, report, again, tmp_path, mo
         return Outcome(best={"w": torch.ones(2)}, history=[{"epoch": 1}], best_epoch=1)
 
     monkeypatch.setattr(train_worker, "fit_files", fit_files)
-    outcome, told = train_worker._fit({"keep": None, "files": {}, "spec": {}}, None, None)
-    assert told == report
+    outcome, message = train_worker._fit({"keep": None, "files": {}, "spec": {}}, None, None)
+    assert message == report
     torch.save(vars(outcome), tmp_path / train_launcher.OUTCOME)
     try:
-        same(vars(train_launcher._result(told | {"rank": 0}, tmp_path)), vars(outcome))
+        same(vars(train_launcher._result(message | {"rank": 0}, tmp_path)), vars(outcome))
         assert again is None
     except (NonFiniteLoss, Saved) as error:
         assert type(error) is again and str(error) == str(raised)

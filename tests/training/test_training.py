@@ -71,11 +71,11 @@ def test_robust_training_withstands_more_than_plain_training():
 )
 @pytest.mark.parametrize("selection", ["best", "last"])
 def test_checkpoint_is_most_robust_then_clean_then_earliest(rows, best, selection, monkeypatch):
-    told, states = iter(rows), []
+    message, states = iter(rows), []
 
     def validate(model, spec, epoch, part, processes):
         states.append({name: value.clone() for name, value in model.state_dict().items()})
-        robust, clean = next(told)
+        robust, clean = next(message)
         return {"validation_clean": clean, "validation_fgsm": 0, "validation_robust": robust}
 
     monkeypatch.setattr(loop, "_validate", validate)

@@ -18,9 +18,9 @@ def test_what_a_test_leaves_behind_is_named_and_put_back(tmp_path):
     torch.set_default_dtype(torch.float64)
     found = before.changes()
     before.restore()
-    told = ("handler of SIGUSR2", "working directory", "GAUNTLET_NEW", "default dtype")
-    assert len(found) == len(told)
-    assert all(word in text for word, text in zip(told, found, strict=True))
+    message = ("handler of SIGUSR2", "working directory", "GAUNTLET_NEW", "default dtype")
+    assert len(found) == len(message)
+    assert all(word in text for word, text in zip(message, found, strict=True))
     assert before.changes() == []
 
 

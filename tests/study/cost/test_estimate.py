@@ -125,8 +125,8 @@ def _estimate(done, change=None):
 
 @pytest.mark.workflow
 def test_what_is_done_is_left_out_and_an_edit_brings_it_back(done):
-    told = _estimate(done)
-    assert len(told.costs) > 30 and not told.tasks()
+    message = _estimate(done)
+    assert len(message.costs) > 30 and not message.tasks()
     changed = _estimate(done, {"attacks": {"quick": {"eps": 0.12}}})
     rules = {changed.plan.jobs[path].rule for path in changed.tasks()}
     assert {"craft_examples", "check_attacks", "evaluate_robustness", "plot_curves"} <= rules
@@ -138,12 +138,12 @@ def test_what_is_done_is_left_out_and_an_edit_brings_it_back(done):
 @pytest.mark.workflow
 def test_what_was_run_here_tells_its_own_seconds(done):
     records = list(learned(done / "results"))
-    told = _estimate(done)
-    assert len(records) == len(told.costs)
+    message = _estimate(done)
+    assert len(records) == len(message.costs)
     assert sum(r.rule == "craft_examples" for r in records) == 10
     for rule in ("train_model", "craft_examples"):
         real = sum(r.seconds for r in records if r.rule == rule)
-        costs = [c for path, c in told.costs.items() if told.plan.jobs[path].rule == rule]
+        costs = [c for path, c in message.costs.items() if message.plan.jobs[path].rule == rule]
         assert sum(c.seconds for c in costs) == pytest.approx(
             real, rel=0.8, abs=2 * len(costs) * BASE
         )
@@ -153,8 +153,8 @@ def test_what_was_run_here_tells_its_own_seconds(done):
 def test_disk_is_told_within_reason(done):
     files = [path for path in (done / "results").rglob("*") if path.is_file()]
     real = sum(path.stat().st_size for path in files)
-    told = sum(cost.kept for cost in _estimate(done).costs.values())
-    assert real / 3 < told < real * 3
+    message = sum(cost.kept for cost in _estimate(done).costs.values())
+    assert real / 3 < message < real * 3
 
 
 @pytest.mark.workflow

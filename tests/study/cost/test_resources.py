@@ -130,8 +130,8 @@ def test_images_in_a_folder_are_counted(tmp_path):
 def test_the_plan_is_snakemakes_and_every_job_asks_for_memory_and_time(tmp_path, name):
     jobs, asked = _dry_run(tmp_path, ROOT / "config" / name)
     config = load_config([ROOT / "config" / name])
-    told = Counter(job.rule for job in Plan(config).jobs.values())
-    assert jobs == told | {"all": 1}
+    message = Counter(job.rule for job in Plan(config).jobs.values())
+    assert jobs == message | {"all": 1}
     assert len(asked) == sum(jobs.values()) - 1
     for resources in asked:
         assert int(re.search(r"mem_mb=(\d+)", resources)[1]) >= 1000
@@ -153,6 +153,6 @@ def _dry_run(folder, config):
 def test_the_plan_of_shards_is_snakemakes(tmp_path):
     (tmp_path / "overlay.yaml").write_text(json.dumps({"compute": {"shards": 3}}))
     jobs, _ = _dry_run(tmp_path, tmp_path / "overlay.yaml")
-    told = Counter(job.rule for job in Plan(load_config([]), shards=3).jobs.values())
-    assert jobs == told | {"all": 1}
+    message = Counter(job.rule for job in Plan(load_config([]), shards=3).jobs.values())
+    assert jobs == message | {"all": 1}
     assert jobs["craft_shard"] == 3 * jobs["gather_examples"] > 0

@@ -73,19 +73,19 @@ def _attempt(linear, kind, settings, **more):
 def test_passes_of_attacks_that_fell_nothing_are_counted(linear, kind):
     settings, less = FIXED[kind]
     attempt = _attempt(linear, kind, settings)
-    told = attack_passes({"kind": kind, **settings}, PIXELS, CLASSES)
+    message = attack_passes({"kind": kind, **settings}, PIXELS, CLASSES)
     assert not bool(attempt.success_query.any())
-    assert told.forwards - less <= int(attempt.forwards.max()) <= told.forwards
-    assert told.backwards == int(attempt.backwards.max())
+    assert message.forwards - less <= int(attempt.forwards.max()) <= message.forwards
+    assert message.backwards == int(attempt.backwards.max())
 
 
 @pytest.mark.parametrize("kind", NEAREST)
 def test_passes_of_attacks_for_the_nearest_example_are_counted(linear, kind):
     settings, less = NEAREST[kind]
     attempt = _attempt(linear, kind, settings)
-    told = attack_passes({"kind": kind, **settings}, PIXELS, CLASSES)
+    message = attack_passes({"kind": kind, **settings}, PIXELS, CLASSES)
     for name in ("forwards", "backwards"):
-        found, foretold = float(getattr(attempt, name).double().mean()), getattr(told, name)
+        found, foretold = float(getattr(attempt, name).double().mean()), getattr(message, name)
         assert (1 - less) * foretold <= found <= foretold
 
 
@@ -97,8 +97,8 @@ def test_passes_of_a_draw_are_counted(linear, kind):
     hook = linear[0].register_forward_hook(lambda *_: calls.append(1))
     _attempt(linear, kind, settings, early_stop=False)
     hook.remove()
-    told = draw_passes({"kind": kind, **settings}, PIXELS, CLASSES)
-    assert len(calls) in (told.forwards - 1, told.forwards)  # which counts its loss too
+    message = draw_passes({"kind": kind, **settings}, PIXELS, CLASSES)
+    assert len(calls) in (message.forwards - 1, message.forwards)  # which counts its loss too
 
 
 @pytest.mark.parametrize("kind", available("attacks"))
@@ -133,12 +133,12 @@ def test_forward_passes_of_a_training_are_counted(defense, steps):
     own, network = spec(defense), model()
     if "attack" in own["defense"]:
         own["defense"] = own["defense"] | {"attack": PGD | {"steps": steps, "restarts": 1}}
-    told = work_of("train_model", own, SIZES)
+    message = work_of("train_model", own, SIZES)
     shown = _shown(network, lambda: loop.fit(network, own, part(48), part(16, seed=1)))
     watched = 2 * 16 * (3 + 2 + 4)  # validation in two epochs, which ends early for what falls
-    trained = told.forwards - watched
-    assert trained <= shown <= told.forwards
-    assert told.updates == 2 * 48 * (2 if defense == "half_clean" else 1)
+    trained = message.forwards - watched
+    assert trained <= shown <= message.forwards
+    assert message.updates == 2 * 48 * (2 if defense == "half_clean" else 1)
 
 
 def test_forward_passes_of_trades_and_static_training_are_counted():
@@ -148,8 +148,8 @@ def test_forward_passes_of_trades_and_static_training_are_counted():
             own["defense"] = own["defense"] | {"attack": PGD | {"restarts": 1}}
         fit = (network, own, part(48), part(16, seed=1), *more)
         shown = _shown(network, lambda fit=fit: loop.fit(*fit))
-        told = work_of("train_model", own, SIZES).forwards
-        assert told - 2 * 16 * 9 <= shown <= told
+        message = work_of("train_model", own, SIZES).forwards
+        assert message - 2 * 16 * 9 <= shown <= message
 
 
 def test_passes_of_crafting_are_the_ledgers(linear):
@@ -211,10 +211,10 @@ def test_multiply_adds_and_parameters_of_networks_are_counted(settings):
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.register_forward_hook(count)
     network.eval()(torch.rand(1, *SHAPE))
-    told = cost_of(settings, SHAPE, 3)
-    assert told.macs == found[0]
+    message = cost_of(settings, SHAPE, 3)
+    assert message.macs == found[0]
     held = sum(p.numel() for p in network.parameters() if p.dim() > 1)
-    assert told.parameters == held
+    assert message.parameters == held
 
 
 def test_a_declared_network_costs_what_it_says():
@@ -226,8 +226,8 @@ def test_a_declared_network_costs_what_it_says():
         {"layer": "flatten"},
         {"layer": "linear", "features": 5},
     ]
-    told = cost_of({"arch": "declared", "layers": layers}, SHAPE, 5)
-    assert told.macs == 9 * 4 * 64 + 64 * 5
+    message = cost_of({"arch": "declared", "layers": layers}, SHAPE, 5)
+    assert message.macs == 9 * 4 * 64 + 64 * 5
     twice = [{"layer": "residual", "layers": layers[:2], "shortcut": layers[:2]}, *layers[2:]]
     assert cost_of({"arch": "declared", "layers": twice}, SHAPE, 5).macs == 9 * 8 * 64 + 64 * 5
     unknown = cost_of({"arch": "factory", "factory": "mine:net"}, (3, 224, 224), 5)

@@ -105,7 +105,7 @@ def _training_part(train, inputs: UserInputs):
     if train is None:
         return None
     if not isinstance(train, list | tuple) or len(train) != 2:
-        raise GauntletError("train is no pair; allowed is (images, labels).")
+        raise GauntletError("train must be a pair (images, labels).")
     images = checked_images(train[0], "train images")
     device = inputs.eval_images.images.device
     labels = checked_labels(train[1], len(images), "train labels").to(device)

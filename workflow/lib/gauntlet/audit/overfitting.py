@@ -27,6 +27,6 @@ def overfitting(subject: Subject) -> Finding:
         "overfitting",
         WARN,
         evidence,
-        "Robust accuracy fell after its best epoch, and the last weights were attacked.",
+        "Robust accuracy dropped after its best epoch, and the last weights were attacked.",
         "Set selection: best, stop earlier or train with more data.",
     )

@@ -31,9 +31,10 @@ class Patch:
 
     def clipped(self, height: int, width: int) -> "Patch":
         """Leave out what lies beyond the layer: zeros around it have no say."""
-        up, down = max(-self.top, 0), height - self.top
-        near, far = max(-self.left, 0), width - self.left
-        return Patch(self.rows[:, :, up:down, near:far], self.top + up, self.left + near)
+        up, down = max(-self.top, 0), max(height - self.top, 0)
+        near, far = max(-self.left, 0), max(width - self.left, 0)
+        top, left = min(self.top + up, height), min(self.left + near, width)
+        return Patch(self.rows[:, :, up:down, near:far], top, left)
 
     def plus(self, other: "Patch") -> "Patch":
         """Add coefficients of another window of the same layer."""

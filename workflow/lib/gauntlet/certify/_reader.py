@@ -82,7 +82,7 @@ def _needed(nodes: list[Node], last: int) -> list[Node]:
 
 
 class _Runner(fx.Interpreter):
-    """Runs a traced graph in the precision of its input, whatever casts to float stand in it."""
+    """Runs a traced graph in the precision of its input, without its casts to float."""
 
     def __init__(self, traced: fx.GraphModule, dtype: torch.dtype):
         super().__init__(traced)

@@ -32,7 +32,7 @@ class Region:
         low, high = self.box
         within = (rows * ((low + high) / 2)).flatten(1).sum(1)
         within = within - (rows.abs() * ((high - low) / 2)).flatten(1).sum(1)
-        if self.norm == "linf":
+        if self.norm == "linf" or not rows.shape[1:].numel():
             return within
         length = torch.linalg.vector_norm(rows.flatten(1), DUAL[self.norm], dim=1)
         around = (rows * self.images).flatten(1).sum(1) - self.eps * WIDER * length

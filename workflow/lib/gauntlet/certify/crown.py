@@ -43,8 +43,8 @@ def crown(
     2018; `alpha` improves the lower slopes by `steps` of projected gradient (Xu et al. 2021, "Fast
     and Complete: Enabling Complete Verification with Massively Parallel Incomplete Verifiers").
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `ceiling` in the
-    images' unit. Images that hold with inner layers bounded by intervals are done; for the others
-    the neurons that are left undecided are bounded by CROWN too (`intermediate: crown`), `chunk`
+    images' unit. Images that are certified with interval bounds of the inner layers need no more;
+    for the others the undecided neurons are bounded by CROWN too (`intermediate: crown`), `chunk`
     of them at a time (0: as memory allows). Smooth activations get the lines that leave least area.
     Departures: regions are cut to [0, 1], and inner bounds are intersected with intervals, so that
     `fast_lin` is better than the plain convex outer polytope of Wong & Kolter on most images, worse

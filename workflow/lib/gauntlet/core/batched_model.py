@@ -37,9 +37,9 @@ class BatchedModel:
     give. `precision` is that of `gradient` and `fast_logits` alone; with `samples` above 1, for a
     model that answers differently each time, `gradient` gives the mean of that many passes
     (expectation over transformation, Athalye et al. 2018, "Obfuscated Gradients Give a False Sense
-    of Security"). A model of another dtype gets images of its own, and one that changes its input
-    in place gets a copy. Raises ValueError for a batch or samples below 1 or a precision that is
-    not one of PRECISIONS.
+    of Security"). If the model has another dtype, images are converted to it; a model that changes
+    its input in place gets a copy. Raises ValueError for a batch or samples below 1 or a precision
+    that is not one of PRECISIONS.
     """
 
     def __init__(

@@ -51,9 +51,9 @@ def threat_models(ledgers: Iterable[AttackLedger]) -> dict[tuple[str, float], li
 def worst_case(ledgers: Sequence[AttackLedger], norm: str, eps: float) -> AttackLedger:
     """Join all white-box attacks of a norm per image: a success of any within eps is a success.
 
-    Attacks at a smaller eps take part, for balls lie within each other, and those at a larger one
-    where they found a near example. Its distance is that of the nearest of them; `success_by` is
-    the first attack that succeeded; costs and losses are not joined.
+    Attacks at a smaller eps take part, because a smaller ball lies inside a larger one, and those
+    at a larger eps where they found a near example. Its distance is that of the nearest of them;
+    `success_by` is the first attack that succeeded; costs and losses are not joined.
     """
     joined = [one for one in ledgers if one.norm == norm and one.access == WHITE_BOX]
     near, first = [one.within(eps) for one in joined], joined[0]

@@ -81,7 +81,7 @@ def _normalize_as_set(model: Classifier, settings: dict) -> None:
     channels = model.mean.shape[1]
     if settings.get("channel_order") == "bgr" and channels != 3:
         raise GauntletError(
-            f"channel_order is 'bgr', but images have {channels} channels; allowed is that for 3."
+            f"channel_order is 'bgr', but images have {channels} channels; 'bgr' needs 3."
         )
     for name, default in (("mean", 0.0), ("std", 1.0)):
         value = torch.tensor(settings.get(name, default), dtype=torch.float64).reshape(1, -1, 1, 1)

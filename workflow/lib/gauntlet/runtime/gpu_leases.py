@@ -36,7 +36,7 @@ HELD: set[int] = set()  # this process's locks
 def leased(count: int) -> Iterator[list[str]]:
     """Lease devices for this process, and let CUDA see these alone: gives their ids.
 
-    It is to be entered before CUDA is initialised. What a scheduler assigned to this very job is
+    It is to be entered before CUDA is initialized. What a scheduler assigned to this very job is
     taken as given; without a count or a known device the environment stays, and the list is empty.
     Waits while other jobs hold leases. Raises GauntletError if there are too few devices, or if
     others use them without a lease for longer than PATIENCE.

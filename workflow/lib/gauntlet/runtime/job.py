@@ -75,16 +75,16 @@ def perform(stage: Callable, task: dict) -> int:
         _fulfil(stage, task)
         return 0
     except signals.Saved:
-        raise  # it has logged why itself
+        raise  # it has logged so itself
     except signals.Stopped as end:
         logger.warning("%s was asked to stop (%s)", task["rule"], end.name)
         raise
     except GauntletError as error:
         logger.error("%s: %s", task["rule"], error)
     except Exception as error:
-        sentence = os_errors.sentence(error, task) if isinstance(error, OSError) else None
-        if sentence:
-            logger.error("%s: %s", task["rule"], sentence)
+        message = os_errors.sentence(error, task) if isinstance(error, OSError) else None
+        if message:
+            logger.error("%s: %s", task["rule"], message)
         else:
             logger.exception("%s failed: %s: %s", task["rule"], type(error).__name__, error)
     finally:
@@ -104,20 +104,20 @@ def _fulfil(stage: Callable, task: dict) -> None:
     finals = {name: path for name, path in task["outputs"].items() if name != "provenance"}
     kept = Path(KEPT) / key[:24]
     with scratch.growing(finals) as partials:
-        made = shelf.take(key, partials) if shelf else None
-        if made is None:
-            made = _computed(stage, task, finals, partials, kept)
+        entry = shelf.take(key, partials) if shelf else None
+        if entry is None:
+            entry = _computed(stage, task, finals, partials, kept)
             if shelf:
-                shelf.add(key, partials, made)
+                shelf.add(key, partials, entry)
         else:
             logger.info("%s is taken from the store, where %s is", task["rule"], key)
-        _publish(task, finals, partials, inputs, made)
+        _publish(task, finals, partials, inputs, entry)
     shutil.rmtree(kept, ignore_errors=True)
     logger.info("%s done in %.1f s", task["rule"], time.time() - started)
 
 
 def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: Path) -> dict:
-    """Run the stage; give the sha256 of its outputs and how they were made.
+    """Run the stage; give the sha256 of its outputs and the record of their making.
 
     A stage that asks for `keep` gets a folder for what is done so far. Its name is tied to spec,
     code and the inputs' contents, so that only the same work finds it again; it lies where
@@ -138,12 +138,12 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 
-def _publish(task: dict, finals: dict, partials: dict, inputs: dict, made: dict) -> None:
+def _publish(task: dict, finals: dict, partials: dict, inputs: dict, entry: dict) -> None:
     """Give the files their final names, unless the run that asked for them is over."""
     if not parent_watch.lives():
         raise GauntletError("the Snakemake that started this job is gone; its result is dropped.")
     if "provenance" in task["outputs"]:
-        text = provenance.record(task, inputs, made["outputs"], made["how"])
+        text = provenance.record(task, inputs, entry["outputs"], entry["how"])
         write = partial(Path.write_text, data=text, encoding="utf-8")
         whole.write_whole(task["outputs"]["provenance"], write)
     for name, path in finals.items():

@@ -47,7 +47,7 @@ def import_weights(
     model = build_model(settings, shape, classes, 0)
     theirs, notes = read_state(path, _bytes(model))
     if theirs.keys() == model.state_dict().keys():
-        notes.append("the file is one of Gauntlet's: it brings its normalisation")
+        notes.append("the file is one of Gauntlet's: it brings its normalization")
         return Imported(_whole(model, settings, theirs, path, notes), digest, notes)
     network = bare_network(model, settings)
     found = matched(network.state_dict(), theirs, path, notes)
@@ -80,7 +80,7 @@ def _artefact(
 def _whole(
     model: Classifier, settings: dict, theirs: dict[str, Tensor], path: str, notes: list[str]
 ) -> dict[str, Tensor]:
-    """Take a model of ours; only a normalisation that is set stands instead of the file's."""
+    """Take a model of ours; only a normalization that is set stands instead of the file's."""
     own = model.state_dict()
     kept = {name: own[name].clone() for name in NORMALISATION if name in settings}
     return matched(own, theirs, path, notes) | kept

@@ -125,7 +125,7 @@ def _requirement(config: Spec, name: str, asked: dict[str, Any]) -> Iterator[str
     if "audit" in asked and not any(checks_of(config, study) for study in studies):
         yield (
             f"{path}.audit is '{asked['audit']}', but studies.{studies[0]}.audit is false; "
-            "allowed is that for studies with audit: true."
+            "set audit: true in the study first."
         )
 
 

@@ -127,7 +127,7 @@ def _eps(path: str, settings: dict[str, Any]) -> Iterator[str]:
     elif settings["norm"] == "linf" and radii[-1] > 1:
         yield (
             f"{path}.eps is {settings['eps']}; allowed for linf is up to 1, since images are in "
-            f"[0, 1] (8 of 255 grey levels are written '8/255')."
+            f"[0, 1] (8 of 255 gray levels are written '8/255')."
         )
     ceiling = settings.get("ceiling")
     if ceiling is not None and length(ceiling) < radii[-1]:
@@ -161,5 +161,6 @@ def _too_short(config: dict[str, Any], study: str, lists: dict[str, Any]) -> Ite
             yield (
                 f"studies.{study}.certificates[{place}] is '{name}', which proves up to "
                 f"{settings['norm']} {_reach(settings):g}, and every {settings['norm']} attack of "
-                f"the study has a larger eps; allowed is one up to {min(starts):g} or more."
+                f"the study has a larger eps; allowed is a certificate "
+                f"that proves {min(starts):g} or more."
             )

@@ -16,9 +16,9 @@ COST_FACTS = frozenset(
     ("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES", "COST_AT_224", "LAYERS", "IMAGES")
 )
 LIBRARY = Path(__file__).resolve().parents[1]
-# Modules that start jobs and talk to people: they see results but decide none.
+# Modules that start jobs and print messages: they see results but decide none.
 # Downloads are verified by content, so how they were fetched decides nothing either.
-BYSTANDERS = frozenset(
+IGNORED_MODULES = frozenset(
     f"gauntlet.{name}"
     for name in ("runtime.job", "runtime.worker", "runtime.gpu_leases", "runtime.gpu_inventory")
     + ("runtime.cluster.node", "reporting.terminal", "core.progress", "core.files")
@@ -33,7 +33,7 @@ def code_hash(script: Path, named: tuple[str, ...] = ()) -> str:
     `script` is the stage's file; `named` are the modules of the plug-ins that its spec names.
     Raises FileNotFoundError if one of them does not exist.
     """
-    own = _normalised(script.resolve())
+    own = _normalized(script.resolve())
     parts = {"": own.digest}
     for module in sorted(_closure((*own.imports, *named))):
         parts[module] = _source_of(module).digest
@@ -75,12 +75,12 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 class _Source:
     def __init__(self, text: str, package: str):
-        self.imports = tuple(sorted(imported_modules(text, package) - BYSTANDERS))
+        self.imports = tuple(sorted(imported_modules(text, package) - IGNORED_MODULES))
         self.digest = hashlib.sha256(_deciding(text).encode()).hexdigest()
 
 
 @cache
-def _normalised(path: Path, package: str = "") -> _Source:
+def _normalized(path: Path, package: str = "") -> _Source:
     return _Source(path.read_text(encoding="utf-8"), package)
 
 
@@ -90,13 +90,13 @@ def _source_of(module: str) -> _Source:
     if path is None:
         raise FileNotFoundError(f"no module {module} in {LIBRARY}")
     is_package = path.name == "__init__.py"
-    return _normalised(path, module if is_package else module.rpartition(".")[0])
+    return _normalized(path, module if is_package else module.rpartition(".")[0])
 
 
 @cache
 def _closure(modules: tuple[str, ...]) -> frozenset[str]:
     seen: set[str] = set()
-    todo = [name for name in modules if name not in BYSTANDERS]
+    todo = [name for name in modules if name not in IGNORED_MODULES]
     while todo:
         module = todo.pop()
         if module in seen:

@@ -99,7 +99,7 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
                 f"allowed is {key} beside weights."
             )
     elif weights == OWN and "factory" not in model:
-        yield f"{path}.weights is 'own'; allowed is that for arch factory, else a path or URL."
+        yield f"{path}.weights is 'own', which needs arch factory; allowed: a path or a URL."
     elif weights.startswith(WEB) and "sha256" not in model:
         yield f"{path}.sha256 is missing; weights from a URL need the sha256 of the file."
     elif "://" in weights and not weights.startswith(WEB):

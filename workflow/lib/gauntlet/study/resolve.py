@@ -177,7 +177,7 @@ def _attack(name: str, settings: dict[str, Any]) -> Iterator[str]:
     if settings["norm"] == "linf" and max(radii) > 1:
         yield (
             f"{path}.eps is {settings['eps']}; allowed for linf is 0 to 1, since images are in "
-            f"[0, 1] (8 of 255 grey levels are written '8/255')."
+            f"[0, 1] (8 of 255 gray levels are written '8/255')."
         )
     yield from _reach(path, settings, max(points, key=lambda point: point["eps"]))
 

@@ -32,7 +32,7 @@ def complete(config: Any, schema_path: str | Path) -> dict[str, Any]:
         return _completed(config, with_plugins(load_schema(str(schema_path))))
     except RecursionError:
         raise GauntletError(
-            "The configuration is nested too deeply or holds itself; allowed are some dozen levels."
+            "The configuration is nested too deeply or contains itself; use fewer levels."
         ) from None
 
 

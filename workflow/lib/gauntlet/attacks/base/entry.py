@@ -1,4 +1,4 @@
-"""The entry of every attack: inputs are checked once, and the caller's settings set aside."""
+"""The entry of every attack: inputs are checked once, PyTorch's global settings are replaced."""
 
 import sys
 from collections.abc import Callable
@@ -43,7 +43,9 @@ def _streams(streams: Streams | None, count: int) -> Streams:
     if streams is None:
         return Streams.of_images(0, range(count))
     if len(streams) != count:
-        raise GauntletError(f"streams are of {len(streams)} images; allowed is {count}, one each.")
+        raise GauntletError(
+            f"There are {len(streams)} streams for {count} images; give one for each image."
+        )
     return streams
 
 

@@ -151,7 +151,7 @@ class _Search:
         wanted = missing or [file.names[0]]
         return "\n".join(
             [
-                f"{file.names[0]} cannot be had; tried:",
+                f"{file.names[0]} could not be downloaded; tried:",
                 *tried,
                 f"Put {', '.join(wanted)} into {self.cache.absolute()}, or name a folder or URL "
                 "that has them under `mirrors:` or in GAUNTLET_MIRROR, and run again.",

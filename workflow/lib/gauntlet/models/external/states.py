@@ -109,7 +109,7 @@ def _tensors(content: dict, notes: list[str]) -> dict[str, Tensor]:
     }
     others = [repr(key)[:40] for key in content if key not in found]
     if others:
-        notes.append(f"left aside, being no tensors: {', '.join(others[:8])}")
+        notes.append(f"ignored, because they are not tensors: {', '.join(others[:8])}")
     return found
 
 

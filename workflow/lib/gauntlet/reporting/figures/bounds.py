@@ -28,7 +28,7 @@ NOTHING = (
 BAR = {"facecolor": "#BFD7EA", "edgecolor": "#333333", "hatch": "////", "linewidth": 0.8}
 LOWER, UPPER, CLEAN = "^", "v", "_"
 WIDTH = 0.4
-ASIDE = {LOWER: -0.1, UPPER: 0.1, CLEAN: 0.0}  # so that intervals can be told apart
+ASIDE = {LOWER: -0.1, UPPER: 0.1, CLEAN: 0.0}  # so that intervals do not cover each other
 
 
 def bounds(robustness: str, *, spec: dict) -> Figure:

@@ -220,7 +220,7 @@ def _note(source: Source) -> str:
         "The first test images that all models shown classify rightly, one class after the other "
         "(a choice that does not look at the attack). Each pair: perturbation "
         f"({colors}: unchanged) with the model's confidence in the right class of the clean image; "
-        "adversarial image with the model's answer and confidence. Solid thick frame and →: "
-        "a success; dashed frame and =: none. Every example was made against the model it is shown "
-        "for."
+        "adversarial image with the model's answer and confidence. Solid thick frame and →: it "
+        "predicted another class; dashed frame and =: it did not. Every example was made against "
+        "the model that it is shown for."
     )

@@ -18,7 +18,9 @@ def passes(records: list[str], *, spec: dict) -> Figure:
 
 
 def draw(records: Sequence[dict]) -> Figure:
-    """Draw, for every model of the first seed, a line per attack: who stands after so many passes.
+    """Draw a line per attack: the share of images still robust after so many passes.
+
+    There is a panel for every model of the first seed.
 
     `records` are the evaluations' JSON; of an attack with several eps the largest is drawn.
     """
@@ -43,9 +45,9 @@ def draw(records: Sequence[dict]) -> Figure:
     style.note(
         figure,
         f"n = {' or '.join(map(str, counts))} test images, seed {first}. Share of them that are "
-        "still classified correctly after so many forward passes each (a query or a gradient step "
-        "is one). A line ends at its last success; the mark is its last value. Attacks of "
-        "different norm or eps are not to be compared with each other.",
+        "still right after so many forward passes each (one query or gradient step is a pass). "
+        "A line ends at the last success; the mark is its final value. Attacks of different "
+        "norm or eps are not to be compared with each other.",
     )
     return figure
 
@@ -75,4 +77,4 @@ def _finish(axes, record: dict) -> None:
     axes.set_xlim(left=0.9)
     axes.set_xlabel("forward passes per image (count)")
     axes.set_ylim(-0.02, 1.03)
-    style.percent_axis(axes.yaxis, "still correct (%)")
+    style.percent_axis(axes.yaxis, "robust (%)")

@@ -64,7 +64,7 @@ def split(rows: Sequence[dict], *names: str) -> dict:
 
 
 def main_threat(rows: Sequence[dict]) -> tuple[str, str] | None:
-    """Choose the (norm, eps) that a study is about: most white-box attacks, the first of equals."""
+    """Choose the (norm, eps) that a study is about: most white-box attacks, on a tie, the first."""
     attacks: dict[tuple[str, str], int] = {}
     for column in headline(rows):
         if column.source == SELF and column.norm != "noise":
