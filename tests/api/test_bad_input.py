@@ -1,5 +1,6 @@
 """What a user can do wrong: one sentence that names the value and what is allowed."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ ATTACK = {
     "one image": ({"images": IMAGES[0]}, r"shape \[1, 8, 8\]; allowed is \[N, C, H, W\]"),
     "no image": ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"shape \[0, 1, 8, 8\]"),
     "a list": ({"images": [0.5]}, "images is a list; allowed is a PyTorch tensor or a NumPy array"),
-    "texts": ({"images": __import__("numpy").array(["a"])}, "array of <U1; allowed are numbers"),
+    "texts": ({"images": np.array(["a"])}, "array of <U1; allowed are numbers"),
     "other size": ({"images": torch.rand(12, 3, 8, 8)}, "model fails on images of 3x8x8"),
     "float labels": ({"labels": LABELS.float()}, "labels holds float32; allowed are whole numbers"),
     "one-hot": (
@@ -55,6 +56,13 @@ ATTACK = {
     "eps 8": ({"eps": 8}, "eps is 8; allowed for linf is 0 to 1.*8/255"),
     "eps below 0": ({"eps": -0.1}, "eps is -0.1; allowed is a number of 0 or more"),
     "eps list": ({"eps": [0.1, 0.2]}, "allowed is one number"),
+    "eps array": ({"eps": np.array([0.1, 0.2])}, "allowed is one number"),
+    "complex": ({"images": IMAGES + 0j}, "images holds complex64; allowed are real numbers"),
+    "sparse": (
+        {"images": IMAGES.to_sparse()},
+        "images is a sparse, .* tensor; allowed is a plain one",
+    ),
+    "meta": ({"labels": LABELS.to("meta")}, "labels is a .* meta tensor; allowed is a plain one"),
     "eps of noise": ({"attack": "gaussian_noise", "eps": 0.1}, "has no norm and no eps"),
     "seed": ({"seed": -1}, "seed is -1; allowed is a whole number from 0"),
     "batch": ({"batch": 0}, "batch is 0; allowed is a whole number of 1 or more"),
@@ -82,7 +90,14 @@ def test_attack(case):
 
 EVALUATE = {
     "norm": ({"norm": "l7"}, "norm is 'l7'; allowed are linf, l2, l1"),
-    "descending": ({"eps": [0.2, 0.1]}, "allowed is one number or an ascending list"),
+    "descending": ({"eps": [0.2, 0.1]}, "allowed is an ascending list, each eps once"),
+    "mixed": ({"eps": ["8/255", 0.01]}, "allowed is an ascending list, each eps once"),
+    "a number of attacks": ({"attacks": 5}, "attacks is 5; allowed is a list of names"),
+    "yes": ({"certificates": True, "attacks": "fgsm"}, "certificates is True; allowed is a list"),
+    "a list of kinds": (
+        {"attacks": [{"kind": ["pgd"]}]},
+        "attacks has .*allowed are names, and dicts with a kind",
+    ),
     "no eps": ({"eps": []}, "allowed is one number or an ascending list"),
     "no attack": ({"attacks": []}, "attacks is empty; allowed is one attack or more"),
     "a number": ({"attacks": [3]}, "attacks has 3; allowed are names, and dicts with a kind"),
@@ -107,6 +122,7 @@ CERTIFY = {
     "sigma": ({"certificate": "smoothing"}, "sigma is missing"),
     "norm": ({"norm": "l7"}, "norm is 'l7'; allowed is one of l1, l2, linf"),
     "eps": ({"eps": 0}, "eps is 0"),
+    "eps array": ({"eps": np.array([0.1, 0.2])}, "allowed is one number"),
     "slopes": ({"certificate": "crown", "slopes": "steep"}, "slopes is 'steep'; allowed is one of"),
     "unknown": ({"certificate": "ibp", "slopes": "alpha"}, "slopes is no known key"),
 }
@@ -119,6 +135,8 @@ def test_certify(case):
 
 AUDIT = {
     "check": ({"checks": ["gradient"]}, r"checks\[0\] is 'gradient'.*nearest is 'gradients'"),
+    "one check": ({"checks": "gradient"}, r"checks\[0\] is 'gradient'"),
+    "a number": ({"checks": 5}, "checks is 5; allowed is a list of names"),
     "norm": ({"norm": "l1"}, "norm is 'l1'; allowed is one of l2, linf"),
     "setting": ({"stepz": 5}, "stepz is no known key.*nearest is 'steps'"),
     "limit": ({"limit": 0}, "limit is 0; allowed is a whole number"),

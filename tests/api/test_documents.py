@@ -15,7 +15,7 @@ MAP = (ROOT / "docs" / "how-to" / "from_foolbox_and_torchattacks.md").read_text(
 CALLS = re.findall(r"`(gauntlet\.\w+\([^`]*)`", MAP)
 # The page shows settings of full strength; here the same settings are small.
 SMALL = {r"steps=(40|50|100|200)": "steps=3", r"queries=\d+": "queries=20"}
-DEAR = {'attack="spsa"': ", steps=2, samples=4", 'attack="cw"': ", search_steps=2"}
+DEAR = {'attack="spsa"': ", steps=2, samples=4"}
 DEAR |= {'attack="hopskipjump"': ", init_evals=4, max_evals=20, tries=5"}
 DEAR |= {'attack="spatial"': ", grid=[3, 1, 1]"}
 

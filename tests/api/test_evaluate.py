@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import gauntlet
 from gauntlet.api import certify_run
@@ -107,3 +108,11 @@ def test_smoothing_is_no_bound_on_the_model_itself():
     )
     assert found.certified_accuracy is None and found.certificates[0].certified_accuracy > 0
     assert not found.certificates[0].deterministic
+
+
+def test_eps_may_be_fractions_and_numbers_or_an_array():
+    images, labels = torch.rand(4, 1, 8, 8), torch.arange(4)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    for eps in ([0.01, "8/255"], np.array([0.01, 8 / 255])):
+        result = gauntlet.evaluate(model, images, labels, eps=eps, attacks="fgsm", seed=np.int64(3))
+        assert result.eps == pytest.approx((0.01, 8 / 255))

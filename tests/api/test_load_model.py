@@ -8,6 +8,7 @@ from torch import nn
 
 import gauntlet
 from gauntlet.core import tensor_io
+from gauntlet.core.errors import GauntletError
 from gauntlet.models import build_model
 from gauntlet.models.external import exporting
 from tests.helpers import plain_models
@@ -109,9 +110,39 @@ def test_a_checkpoint_of_the_workflow(checkpoint):
     assert torch.equal(answers(gauntlet.load_model(path)), answers(model.eval()))
 
 
+def with_record(checkpoint, **changed):
+    path, _ = checkpoint
+    place = path.with_name("train.provenance.json")
+    place.write_text(json.dumps(json.loads(place.read_text()) | changed))
+    return path
+
+
+def test_a_record_that_names_code_runs_none(checkpoint, tmp_path):
+    call = {"arch": "factory", "factory": "os:mkdir", "arguments": {"path": str(tmp_path / "x")}}
+    path = with_record(checkpoint, spec={"model": call})
+    with pytest.raises(GauntletError, match="asks to call 'os:mkdir', which is code"):
+        gauntlet.load_model(path)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"spec": None}, {"spec": {"model": "mlp"}}, {"outputs": 5}, {"inputs": ["data.json"]}),
+        {"spec": {"model": {"arch": "mlp"}}},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_none_is_one_sentence(checkpoint, changed):
+    with pytest.raises(GauntletError, match="name its architecture by arch"):
+        gauntlet.load_model(with_record(checkpoint, **changed))
+
+
 REFUSED = {
     "no file": ("none.pt", {}, "path is .*none.pt', but there is no such file"),
     "no architecture": ("weights.pt", {}, "name its architecture by arch, or give a module"),
+    "network": ("weights.pt", {"network": 5}, "network is a int; allowed is a torch.nn.Module"),
+    "device": ("weights.pt", {"network": same_shape, "device": "x"}, "device is 'x'; allowed is"),
     "no shape": ("weights.pt", {"arch": "mlp"}, "shape is missing.*read as mlp"),
     "no classes": ("weights.pt", {"arch": "mlp", "shape": SHAPE}, "classes is missing"),
     "arch": ("weights.pt", {"arch": "vit"} | WHERE, "arch is 'vit'; allowed is one of"),

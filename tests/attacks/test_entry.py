@@ -155,6 +155,16 @@ def _trained_mode():
     return nn.Sequential(*body, nn.Dropout(0.5), nn.Linear(384, 10)).eval()
 
 
+class Wrapper:
+    """A user's own class around a network."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def __call__(self, images):
+        return self.network(images)
+
+
 HOLDERS = {
     "module": lambda model: model,
     "batched": lambda model: BatchedModel(model, 5),
@@ -162,6 +172,10 @@ HOLDERS = {
     "method": lambda model: model.forward,
     "partial": lambda model: functools.partial(nn.Module.__call__, model),
     "inner module": lambda model: nn.Sequential(model),
+    "list": lambda model: functools.partial(lambda models, images: models[0](images), [model]),
+    "mapping": lambda model: lambda images, own={"it": model}: own["it"](images),
+    "object": lambda model: Wrapper(model),
+    "object's method": lambda model: Wrapper(model).__call__,
 }
 
 

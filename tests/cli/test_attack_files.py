@@ -11,10 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from gauntlet.cli import data_sources, levels, model_files
-from gauntlet.cli.attack_command import study_name
 from gauntlet.cli.configuration import check_text
 from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.main import application
+from gauntlet.cli.names import study_name
 
 LEVELS = (levels.QUICK, levels.USUAL, levels.FULL)
 
@@ -112,10 +112,14 @@ def test_a_file_that_was_edited_is_kept(here):
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("Fast-AT.pth", "fast_at"), ("3x.onnx", "model_3x"), ("_.pt", "model")]
+    ("text", "name"),
+    [
+        *(("Fast-AT", "fast_at"), ("3x", "model_3x"), ("_", "model"), ("on", "model_on")),
+        *(("null", "model_null"), ("quickstart", "model_quickstart"), ("x" * 90, "x" * 58)),
+    ],
 )
-def test_a_study_is_named_after_its_file(file, name):
-    assert study_name(Path(file)) == name
+def test_a_study_is_named_after_its_file(text, name):
+    assert study_name(text) == name
 
 
 def test_a_zip_that_is_no_model_is_taken_for_weights(here):

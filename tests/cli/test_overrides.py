@@ -34,6 +34,7 @@ REFUSED = [
     ("training.epochs=two", "training.epochs is 'two'; allowed is a whole number"),
     ("training.epochs=2.5", "training.epochs is 2.5; allowed is a whole number"),
     ("attacks.fgsm.eps=-1", "attacks.fgsm.eps is -1"),
+    ("attacks.fgsm.eps=0.1,[", r"eps is '\[', which is no value in YAML"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -146,7 +147,8 @@ def checkout(tmp_path_factory):
     """A checkout with an environment, and a study that does not end."""
     home = house(tmp_path_factory.mktemp("checkout") / "house")
     (home / "endless.yaml").write_text(yaml.safe_dump(ENDLESS))
-    (home / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy2(ROOT / name, home)
     (home / ".venv").mkdir()
     (home / ".venv" / "bin").symlink_to(os.path.dirname(sys.executable))
     (home / ".venv" / ".ready").touch()

@@ -36,7 +36,9 @@ MISTAKES = [
     (["new", "x", "--data", "mnits"], 2, "--data is 'mnits'; allowed are mnist"),
     (["new", "x", "--model", "cnn"], 2, "--model is 'cnn'; allowed are article_cnn"),
     (["new", "x", "--attacks", "pdg"], 2, "--attacks names 'pdg'; .*the nearest is 'pgd'"),
-    (["new", "x", "--eps", "-1"], 2, "eps is -1.0"),
+    (["new", "x", "--eps", "-1"], 2, "--eps is '-1'; allowed is a number or a fraction"),
+    (["new", "x", "--eps", "abc"], 2, "--eps is 'abc'; allowed is a number or a fraction"),
+    (["explain", "longer.csv:1"], 2, "longer.csv is no table; its rows are of different lengths"),
     (["nwe", "x"], 2, "No such command 'nwe'"),
     (["attack", "weights.pth", "--eps", "0.1"], 2, "Missing option '--data'"),
 ]
@@ -49,6 +51,7 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     (tmp_path / "bad.yaml").write_text("run: [")
     (tmp_path / "list.yaml").write_text("[1]")
+    (tmp_path / "longer.csv").write_text("a\n1,2\n")
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     return tmp_path
 

@@ -8,6 +8,7 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
 from gauntlet.reporting.lineage_text import before_lines, lineage_lines, row_lines, source_lines
 from gauntlet.runtime.lineage import sources, trace
+from gauntlet.runtime.provenance import damaged
 
 
 def _job(root, rule, inputs, outputs):
@@ -98,3 +99,16 @@ def test_the_text_names_all_that_decides(root):
     )
     assert before_lines([], True) == [] and source_lines([]) == []
     assert row_lines(3, {"a": "1", "bb": ""}) == ["Row 3", "  a   1"]
+
+
+WRONG = ({"outputs": ["x.csv"]}, {"outputs": 5}, {"inputs": []}, {"seconds": ...})
+
+
+@pytest.mark.parametrize("change", WRONG, ids=str)
+def test_a_record_of_another_form_names_no_file(change, root):
+    place = root / "results" / "publish.provenance.json"
+    record = json.loads(place.read_text()) | change
+    place.write_text(json.dumps({key: value for key, value in record.items() if value is not ...}))
+    with pytest.raises(GauntletError, match="No provenance record beside"):
+        trace(root / "results/table.csv")
+    assert damaged([place]) == {}

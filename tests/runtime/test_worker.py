@@ -146,3 +146,18 @@ def test_the_worker_imports_no_module_of_the_library_but_its_own():
     )
     ours = {name for name in done.stdout.split() if name.split(".")[0] == "gauntlet"}
     assert ours == {"gauntlet", "gauntlet.runtime", "gauntlet.runtime.worker"}
+
+
+def test_the_sockets_path_is_short_and_its_key_is_for_its_owner(monkeypatch, tmp_path):
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    for name in (warm.ADDRESS, "TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(warm.tempfile, "tempdir", str(long))
+    process = warm.start()
+    folder = Path(os.environ[warm.ADDRESS].rpartition(":")[2]).parent
+    try:
+        assert (folder / warm.KEY).stat().st_mode & 0o077 == 0
+        assert not any(long.iterdir()) and len(str(folder)) <= warm.LONGEST + 20
+    finally:
+        warm.stop(process)

@@ -122,6 +122,7 @@ def job(tmp_path, files):
         one.close()
 
 
+@pytest.mark.slow
 def test_stopped_broken_and_orphaned_it_ends_with_the_same_bytes(job, undisturbed):
     stopped = job(LONG).until_it_saves()
     for number in [stopped.process.pid, *(number for number, _ in stopped.left())]:

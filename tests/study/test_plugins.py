@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from gauntlet import certify
 from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import REQUIRED, facts
@@ -143,8 +144,8 @@ def test_an_edit_changes_the_hash_of_its_own_jobs_alone(edit, own, monkeypatch):
     if name == "fgsm.py":
         normalised = code_hash._Source
 
-        def edited(text):
-            return normalised(text.replace(old, new) if "def fgsm(" in text else text)
+        def edited(text, package):
+            return normalised(text.replace(old, new) if "def fgsm(" in text else text, package)
 
         monkeypatch.setattr(code_hash, "_Source", edited)
     else:
@@ -154,6 +155,15 @@ def test_an_edit_changes_the_hash_of_its_own_jobs_alone(edit, own, monkeypatch):
     mine, other = hashes()
     assert (mine != before[0]) == stale
     assert other == before[1]
+
+
+def test_relative_imports_belong_to_a_plug_ins_code(tmp_path):
+    (tmp_path / "attacks").mkdir()
+    lines = ("from . import pgd", "from .base.jpeg import jpeg", "from ..core.rng import seed_for")
+    (tmp_path / "attacks" / "near.py").write_text("\n".join(lines))
+    plugins.use([str(tmp_path)])
+    wanted = {"gauntlet.attacks.pgd", "gauntlet.attacks.base.jpeg", "gauntlet.core.rng"}
+    assert wanted <= code_hash._closure(("gauntlet.attacks.near",))
 
 
 def test_a_new_plug_in_leaves_all_specs_as_they_are(own, tmp_path):
@@ -167,6 +177,26 @@ def test_a_new_plug_in_leaves_all_specs_as_they_are(own, tmp_path):
 
 NORMLESS = ATTACK.replace("norm: str, eps: float, ", "")
 MISTAKES = {
+    "a default of another type": (
+        {"attacks/mine.py": ATTACK.replace("tries: int = 2", "tries=b'2'")},
+        ["default of 'tries'", "is no literal of JSON's types"],
+    ),
+    "no schema": (
+        {"attacks/mine.py": ATTACK + 'SETTINGS = {"tries": {"type": "int"}}'},
+        ["SETTINGS['tries'] in", "allowed is a JSON schema"],
+    ),
+    "a reference": (
+        {"attacks/mine.py": ATTACK + 'SETTINGS = {"tries": {"$ref": "#/x"}}'},
+        ["SETTINGS['tries'] in", "without $ref"],
+    ),
+    "nested norms": (
+        {"attacks/mine.py": ATTACK.replace('("linf",)', '[["linf"]]')},
+        ["NORMS in", "allowed are some of linf, l2, l1"],
+    ),
+    "a slack in words": (
+        {"attacks/mine.py": ATTACK.replace("CHECK_SLACK = 1.0", "CHECK_SLACK = 'much'")},
+        ["CHECK_SLACK in", "allowed is a number of 0 or more"],
+    ),
     "no folder": (None, ["plugins[0] is", "but there is no such folder", "allowed is a folder"]),
     "empty folder": ({"notes.txt": ""}, ["has none of the sub-folders attacks, audit"]),
     "a name of the package": (
@@ -314,3 +344,17 @@ def test_the_example_of_the_documents_is_a_plug_in_that_works(tmp_path):
                 "plugins": [str(folder)],
             }
         )
+
+
+def test_a_step_without_a_random_start_is_no_error(tmp_path):
+    text = ATTACK.replace("tries: int = 2", "step=None").replace("step=step", "step=eps")
+    config = study_of(written(tmp_path, {**FILES, "attacks/mine.py": text}))
+    config["attacks"]["mine"] = {"kind": "mine", "eps": 0.1, "step": 0.05}
+    with pytest.raises(GauntletError, match="attacks.mine.step is 0.05, and 1 x 0.05 stays below"):
+        complete(config, SCHEMA)
+
+
+def test_a_certificate_that_does_not_say_it_is_one_is_no_proof(tmp_path):
+    text = "\n".join(line for line in CERTIFICATE.splitlines() if "DETERMINISTIC" not in line)
+    plugins.use([str(written(tmp_path, {"certify/boxes.py": text}))])
+    assert not certify.deterministic("boxes")

@@ -129,3 +129,22 @@ def test_every_plugin_file_is_in_the_schema(family):
     folder = ROOT / "workflow" / "lib" / "gauntlet" / FOLDERS[family].replace(".", "/")
     files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
     assert files == {kind for own, kind in BRANCHES if own == family}
+
+
+@pytest.mark.parametrize(("family", "kind"), PLUGINS)
+def test_defaults_are_those_of_the_plugins_arguments(family, kind):
+    """Who calls the function itself gets the attack that a study would run."""
+    function = getattr(importlib.import_module(f"gauntlet.{FOLDERS[family]}.{kind}"), kind)
+    taken = inspect.signature(function).parameters
+    for name, schema in DEFINITIONS[f"{family}_{kind}"]["properties"].items():
+        resolved = {
+            **DEFINITIONS.get(schema.get("$ref", "").removeprefix("#/$defs/"), {}),
+            **schema,
+        }
+        argument = taken.get(name)
+        if argument is None or "default" not in resolved or resolved["default"] is None:
+            continue
+        if argument.default is not argument.empty and argument.default is not None:
+            given = argument.default
+            given = list(given) if isinstance(given, tuple) else given
+            assert given == resolved["default"], f"{family} {kind}: {name}"

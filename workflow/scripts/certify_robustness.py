@@ -7,7 +7,7 @@ def certify_robustness(images, labels, meta, split, weights, ledger, *, spec, ke
     """Write what is proven about every image of a part, at every eps.
 
     What is done is kept in the folder `keep` until the job has ended, so that an interrupted one
-    goes on from it. Seconds stand in the provenance, so that the ledger is the same every time.
+    goes on from it. Seconds are in the provenance, so that the ledger is the same every time.
     """
     from gauntlet.core import records
     from gauntlet.core.device import prepare

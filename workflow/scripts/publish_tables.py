@@ -19,7 +19,7 @@ def publish_tables(
     """Join seeds and write the tables; `summary` is the record that they are made from.
 
     `rows` is the record of all models, `provenances` are those of the trainings. Their seconds
-    differ from run to run, so they stand in `timings` and in the tables for readers, never in
+    differ from run to run, so they are in `timings` and in the tables for readers, never in
     `summary_csv`. `records` are the evaluations', which hold what certificates prove.
     """
     from pathlib import Path

@@ -72,10 +72,6 @@ class Jobs:
             lines.append(f"  {record.getMessage()}")
         return "\n".join(lines)
 
-    def of_log(self, log: str) -> Job | None:
-        """Find the running job that writes a log."""
-        return next((job for job in self.running.values() if job.log == log), None)
-
 
 def _names(wildcards: Iterable[tuple[str, str]]) -> list[str]:
     return [f"seed{value}" if name == "seed" else str(value) for name, value in wildcards]

@@ -10,8 +10,6 @@ from rich.text import Text
 
 from snakemake_logger_plugin_gauntlet.jobs import Job, Jobs
 
-COLORS = {"red": "\033[31m", "yellow": "\033[33m", "": ""}
-RESET = "\033[0m"
 BAR = 24  # characters
 SHOWN = 12  # running jobs that are shown at once
 

@@ -6,9 +6,8 @@ from gauntlet.api.attack_run import attacked
 from gauntlet.api.bar import progress_bar
 from gauntlet.api.computing import run_spec
 from gauntlet.api.reports import AttackReport
-from gauntlet.api.settings import attack_settings
+from gauntlet.api.settings import attack_settings, require_one_eps
 from gauntlet.api.user_inputs import prepared
-from gauntlet.core.errors import GauntletError
 
 
 def attack(
@@ -31,11 +30,12 @@ def attack(
     unit (a fraction as text, '8/255', is allowed); without one it is 8/255 for linf, 0.5 for l2 and
     12 for l1. `norm` is linf where the attack knows it. `settings` are the attack's own, with the
     defaults of the workflow's configuration. `batch` images go through the model at a time (chosen
-    by device), gradients are computed in `precision`. The model keeps its mode and its gradients.
-    Raises GauntletError (a ValueError) that names a wrong value and what is allowed.
+    by device), gradients are computed in `precision`. A module is attacked with all its parts in
+    eval mode; give a random defense, such as dropout that stays on, as a function. The model keeps
+    its mode and its gradients. Raises GauntletError (a ValueError) that names a wrong value and
+    what is allowed.
     """
-    if isinstance(eps, list | tuple):
-        raise GauntletError(f"eps is {eps!r}; allowed is one number (evaluate takes a list).")
+    require_one_eps(eps)
     points = attack_settings(attack, norm, eps, settings)
     with prepared(model, images, labels) as inputs:
         spec = run_spec(inputs.eval_images.images.device, seed, batch, precision)

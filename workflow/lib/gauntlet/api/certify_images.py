@@ -6,9 +6,8 @@ from gauntlet.api.bar import progress_bar
 from gauntlet.api.certify_run import certified, chosen_kind
 from gauntlet.api.computing import run_spec
 from gauntlet.api.reports import CertificateReport
-from gauntlet.api.settings import certificate_settings
+from gauntlet.api.settings import certificate_settings, require_one_eps
 from gauntlet.api.user_inputs import prepared
-from gauntlet.core.errors import GauntletError
 
 AUTO = "auto"
 
@@ -33,8 +32,7 @@ def certify(
     `gauntlet.attack`; `settings` are the certificate's own. Raises GauntletError (a ValueError)
     that names a wrong value and what is allowed.
     """
-    if isinstance(eps, list | tuple):
-        raise GauntletError(f"eps is {eps!r}; allowed is one number (evaluate takes a list).")
+    require_one_eps(eps)
     with prepared(model, images, labels) as inputs:
         kind, own = chosen_kind(inputs) if certificate == AUTO else (certificate, {})
         points = certificate_settings(kind, norm, eps, own | settings)

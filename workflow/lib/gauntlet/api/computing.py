@@ -1,5 +1,6 @@
 """How results are computed: seed, images at a time, number format."""
 
+import numpy as np
 import torch
 
 from gauntlet.core.batched_model import PRECISIONS
@@ -14,6 +15,7 @@ def run_spec(device: torch.device, seed: int, batch: int | None, precision: str)
 
     Raises GauntletError for a value that is not allowed.
     """
+    seed, batch = (int(n) if isinstance(n, np.integer) else n for n in (seed, batch))
     if type(seed) is not int or not 0 <= seed <= MOST_SEED:
         raise GauntletError(f"seed is {seed!r}; allowed is a whole number from 0 to {MOST_SEED}.")
     if batch is not None and (type(batch) is not int or batch < 1):

@@ -1,7 +1,9 @@
 """`gauntlet.evaluate`: several attacks and a certificate, joined per image."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+
+import numpy as np
+import torch
 
 from gauntlet.api.attack_run import attacked
 from gauntlet.api.bar import progress_bar
@@ -59,10 +61,12 @@ def evaluate(
 
 
 def _curve(eps) -> list | float | str | None:
-    """Check the order of several eps."""
+    """Give several eps as a list; the configuration's own check reads them and their order."""
+    if isinstance(eps, np.ndarray | torch.Tensor) and eps.ndim:
+        eps = eps.tolist()
     if not isinstance(eps, list | tuple):
         return eps
-    if not eps or any(a >= b for a, b in pairwise(eps) if not isinstance(a, str | bytes)):
+    if not eps:
         raise GauntletError(f"eps is {eps!r}; allowed is one number or an ascending list.")
     return list(eps)
 
@@ -90,8 +94,10 @@ def _defaults(norm: str) -> list[tuple[str, dict]]:
 def _listed(key: str, values) -> list[tuple[str, dict]]:
     """Read names and dicts of settings as pairs of kind and settings."""
     found = []
+    if not isinstance(values, str | dict | list | tuple):
+        raise GauntletError(f"{key} is {values!r}; allowed is a list of names and of dicts.")
     for value in [values] if isinstance(values, str | dict) else values:
-        if isinstance(value, dict) and "kind" in value:
+        if isinstance(value, dict) and isinstance(value.get("kind"), str):
             found.append((value["kind"], {k: v for k, v in value.items() if k != "kind"}))
         elif isinstance(value, str):
             found.append((value, {}))

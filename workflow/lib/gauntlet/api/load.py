@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gauntlet.api.own_checkpoint import recorded
+from gauntlet.api.own_checkpoint import Recorded, recorded
 from gauntlet.api.settings import completed
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.records import first_line
 from gauntlet.models import Classifier, build_model, load_weights
 from gauntlet.models.external.archives import require_content
 from gauntlet.models.external.bundle import unpack
@@ -38,11 +39,12 @@ def load_model(
     architecture, `arch` (article_cnn, mlp, preact_resnet18, torchvision, declared with `layers`,
     factory with `factory="module:function"`), with `shape` (C, H, W) and `classes`. A TorchScript
     file, a .pt2 file of torch.export and an ONNX file need only `shape` and `classes`. A checkpoint
-    of the workflow needs nothing: its record lies beside it. `settings` are those of a model in the
+    of the workflow needs nothing, since its record lies beside it; a record that names a function
+    to call is refused. `settings` are those of a model in the
     configuration, such as mean, std, input_range and channel_order. Raises GauntletError (a
     ValueError) that names the file or setting and what is allowed.
     """
-    name = str(path)
+    name, place = str(path), _checked_device(device)
     if not Path(name).is_file():
         raise GauntletError(f"path is {name!r}, but there is no such file.")
     if network is not None:
@@ -50,7 +52,7 @@ def load_model(
         model = _into_network(network, name, sha256)
     else:
         model = _built(name, arch, shape, classes, sha256, settings)
-    return model.to(device).eval()
+    return model.to(place).eval()
 
 
 def _refuse_others(arch, shape, classes, settings: dict) -> None:
@@ -64,6 +66,11 @@ def _refuse_others(arch, shape, classes, settings: dict) -> None:
 
 def _into_network(network, path: str, sha256: str | None) -> nn.Module:
     """Load a state dict into a module of the user."""
+    if not callable(network):
+        raise GauntletError(
+            f"network is a {type(network).__name__}; allowed is a torch.nn.Module or a function "
+            "that builds one."
+        )
     module = network if isinstance(network, nn.Module) else network()
     if not isinstance(module, nn.Module):
         raise GauntletError(
@@ -88,7 +95,7 @@ def _built(path: str, arch, shape, classes, sha256, settings: dict) -> Classifie
                 f"{path} is no TorchScript, .pt2 or ONNX file, and no record of the workflow lies "
                 "beside it; name its architecture by arch, or give a module as network."
             )
-        model = build_model(known.model, known.shape, known.classes, 0)
+        model = _as_recorded(known, path)
         load_weights(model, read_state(path, _bytes(model))[0], path)
         return model
     for key, value in (("shape", shape), ("classes", classes)):
@@ -98,6 +105,16 @@ def _built(path: str, arch, shape, classes, sha256, settings: dict) -> Classifie
                 "classes."
             )
     return _imported(path, kind, _checked_shape(shape), _checked_classes(classes), sha256, settings)
+
+
+def _as_recorded(known: Recorded, path: str) -> Classifier:
+    try:
+        return build_model(known.model, known.shape, known.classes, 0)
+    except (KeyError, TypeError) as error:
+        raise GauntletError(
+            f"The record beside {path} says no network ({first_line(error)}); name "
+            "its architecture by arch, or give a module as network."
+        ) from error
 
 
 def _imported(path: str, kind: str, shape, classes: int, sha256, settings: dict) -> Classifier:
@@ -122,6 +139,16 @@ def _kind_of(path: str) -> str | None:
     with zipfile.ZipFile(path) as archive:
         script = any(name.endswith("constants.pkl") for name in archive.namelist())
     return "torchscript" if script else None
+
+
+def _checked_device(device) -> torch.device:
+    try:
+        return torch.zeros(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise GauntletError(
+            f"device is {device!r}; allowed is a device of this machine, such as 'cpu' "
+            f"({first_line(error)})."
+        ) from error
 
 
 def _checked_shape(shape) -> tuple[int, int, int]:

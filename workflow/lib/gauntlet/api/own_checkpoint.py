@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import PROVENANCE
 from gauntlet.core.records import read_or_empty
 
@@ -20,21 +21,40 @@ class Recorded:
 
 
 def recorded(path: str | Path) -> Recorded | None:
-    """Find the record of a checkpoint in its folder; None if there is none that names it."""
+    """Find the record of a checkpoint in its folder; None if there is none that names it.
+
+    Raises GauntletError if the record names a function to be called: it may come from anybody.
+    """
     file = Path(path).resolve()
     for place in sorted(file.parent.glob(RECORDS)):
         record = read_or_empty(place)
-        for name in record.get("outputs", ()):
+        for name in _mapping(record.get("outputs")):
             if file.parts[-len(Path(name).parts) :] == Path(name).parts:
-                return _from(record, file.parents[len(Path(name).parts) - 1])
+                found = _from(record, file.parents[len(Path(name).parts) - 1])
+                return _without_code(found, path)
     return None
+
+
+def _without_code(found: Recorded | None, path: str | Path) -> Recorded | None:
+    function = found.model.get("factory") if found else None
+    if function is not None:
+        raise GauntletError(
+            f"The record beside {path} asks to call {function!r:.80}, which is code; a function is "
+            "called only if you name it: give arch='factory' and factory, or the module as network."
+        )
+    return found
 
 
 def _from(record: dict, root: Path) -> Recorded | None:
     """Read the model's settings, and what is known of the images in the folder `root`."""
-    known = [root / name for name in record.get("inputs", ()) if Path(name).name == DATA]
+    known = [root / name for name in _mapping(record.get("inputs")) if Path(name).name == DATA]
     data = read_or_empty(known[0]) if known else {}
-    settings = record.get("spec", {}).get("model")
-    if not settings or not data:
+    settings = _mapping(_mapping(record.get("spec")).get("model"))
+    shape, classes = data.get("shape"), data.get("classes")
+    if not settings or not isinstance(shape, list) or not isinstance(classes, list):
         return None
-    return Recorded(settings, tuple(data["shape"]), len(data["classes"]))
+    return Recorded(settings, tuple(shape), len(classes))
+
+
+def _mapping(value: object) -> dict:
+    return value if isinstance(value, dict) else {}

@@ -52,6 +52,12 @@ def attack_settings(kind: str, norm: str | None, eps, settings: dict[str, Any]) 
     return attack_points(completed("attacks", "attack", kind, threat | settings))
 
 
+def require_one_eps(eps: object) -> None:
+    """Raise GauntletError for several eps, of which a single result could show only one."""
+    if isinstance(eps, list | tuple) or getattr(eps, "ndim", 0):
+        raise GauntletError(f"eps is {eps!r}; allowed is one number (evaluate takes a list).")
+
+
 def certificate_settings(kind: str, norm: str | None, eps, settings: dict[str, Any]) -> list[dict]:
     """Give a certificate's settings once for each eps, ready for its function.
 
@@ -117,7 +123,7 @@ def _without_hidden(text: str) -> str:
 def _refuse_kinds(family: str, word: str, kind: object) -> None:
     """Raise GauntletError unless there is a plug-in of this kind."""
     known = sorted(available(family))
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise GauntletError(f"{word} is {kind!r}; allowed is one of {choices(kind, known)}.")
 
 
@@ -167,6 +173,9 @@ def audit_settings(eps, norm: str, checks, limit: int, settings: dict[str, Any])
     allowed = ("queries", "samples", "steps")
     for key in (key for key in settings if key not in allowed):
         raise GauntletError(f"{key} is no known key; allowed are {choices(key, list(allowed))}.")
+    if checks is not None and not isinstance(checks, str | list | tuple):
+        raise GauntletError(f"checks is {checks!r}; allowed is a list of names.")
+    checks = [checks] if isinstance(checks, str) else checks
     entry = {key: _plain(value) for key, value in settings.items()} | {"images": limit}
     entry |= {"norm": norm, "eps": EPS.get(norm, 0.1) if eps is None else _plain(eps)}
     study = {**FRAME["studies"]["study"], "audit": True if checks is None else list(checks)}

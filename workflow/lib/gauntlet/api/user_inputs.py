@@ -60,6 +60,8 @@ def prepared(model: Callable, images, labels) -> Iterator[UserInputs]:
 def checked_images(images, name: str = "images") -> Tensor:
     """Give images as float32 [N, C, H, W] in [0, 1]; GauntletError for anything else."""
     values = _tensor(images, name)
+    if values.is_complex():
+        raise GauntletError(f"{name} holds {_kind(values)}; allowed are real numbers in [0, 1].")
     if not values.is_floating_point():
         raise GauntletError(
             f"{name} holds whole numbers ({_kind(values)}); allowed are floating-point numbers in "
@@ -108,6 +110,10 @@ def _tensor(values, name: str) -> Tensor:
         native = values.astype(values.dtype.newbyteorder("="), copy=True)
         return torch.from_numpy(np.ascontiguousarray(native))
     if isinstance(values, Tensor):
+        if values.layout != torch.strided or values.is_meta or values.is_quantized:
+            raise GauntletError(
+                f"{name} is a sparse, quantized or meta tensor; allowed is a plain one."
+            )
         return values
     raise GauntletError(
         f"{name} is a {type(values).__name__}; allowed is a PyTorch tensor or a NumPy array."

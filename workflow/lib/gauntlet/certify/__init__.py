@@ -1,7 +1,8 @@
 """Certificates, one plug-in file each: `gauntlet/certify/<kind>.py` holds the function `<kind>`.
 
 The file also holds NORMS, the norms that it knows, and DETERMINISTIC: True if the certificate is
-about the model itself, False if about a classifier built from it (randomized smoothing).
+about the model itself, False (as without it) if about a classifier built from it (randomized
+smoothing).
 The package can be called: `gauntlet.certify(model, images, labels, eps=...)` is
 `gauntlet.api.certify`.
 """
@@ -39,5 +40,5 @@ def certify(model, images: Tensor, labels: Tensor, point: dict, streams: Streams
 
 
 def deterministic(kind: str) -> bool:
-    """Say whether certificates of a kind are about the model itself."""
-    return sys.modules[load("certify", kind).__module__].DETERMINISTIC
+    """Say whether certificates of a kind are about the model itself: only if its file says so."""
+    return getattr(sys.modules[load("certify", kind).__module__], "DETERMINISTIC", False) is True

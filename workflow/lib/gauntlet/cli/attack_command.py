@@ -1,6 +1,5 @@
 """`gauntlet attack MODEL`: a configuration for one file, written, run and shown."""
 
-import re
 from pathlib import Path
 
 import typer
@@ -9,10 +8,9 @@ from gauntlet.cli import attack_options as options
 from gauntlet.cli import data_sources, levels, model_files
 from gauntlet.cli.configuration import check_text, read_configuration
 from gauntlet.cli.errors import UsageMistake
+from gauntlet.cli.names import length, study_name
 from gauntlet.cli.run_command import Cores, checked_cores, run_configuration
 from gauntlet.cli.yaml_files import write_generated
-
-LENGTH = re.compile(r"\d+(\.\d+)?(/\d+(\.\d+)?)?|\d+(\.\d+)?[eE]-?\d+")
 
 
 def attack(
@@ -39,27 +37,16 @@ def attack(
     """
     if quick and full:
         raise UsageMistake("--quick and --full exclude each other; allowed is one of them.")
-    if not LENGTH.fullmatch(eps):
-        raise UsageMistake(f"--eps is '{eps}'; allowed is a number or a fraction such as 8/255.")
+    radius = length(eps)
     level = levels.FULL if full else levels.QUICK if quick else levels.USUAL
     inputs = {"mean": mean, "std": std, "input_range": input_range}
     entry = model_files.model_entry(model, arch, layers, factory, inputs, gradients)
     source = data_sources.source(data)
-    name = study_name(model)
-    text = levels.study_yaml(name, source, entry, level, norm, _length(eps), images)
+    name = study_name(model.stem)
+    text = levels.study_yaml(name, source, entry, level, norm, radius, images)
     check_text(text)
     path = write_generated(Path(f"gauntlet-{name}.yaml"), text)
     typer.echo(
         f"{path} holds the study; what it says can be changed and run by: gauntlet run {path}"
     )
     return run_configuration(read_configuration(str(path), []), checked_cores(cores), None, dry_run)
-
-
-def study_name(model: Path) -> str:
-    """Make a study's name from a file's: small letters, digits and _."""
-    word = re.sub(r"[^a-z0-9]+", "_", model.stem.lower()).strip("_")
-    return word if re.match("[a-z]", word) else f"model_{word}".rstrip("_")
-
-
-def _length(eps: str) -> float | str:
-    return eps if "/" in eps else float(eps)

@@ -42,8 +42,9 @@ def _explain_file(path: Path, whole: bool) -> None:
 
     found = trace(path)
     made = found.made_by
+    target = found.path if found.path in made.outputs else made.outputs[0]
     lines = lineage_text.lineage_lines(
-        found.path, made.record_path, made.record, found.intact, again(found.root, made.outputs[0])
+        found.path, made.record_path, made.record, found.intact, again(found.root, target)
     )
     steps = [(step.record_path, step.record["rule"], step.record) for step in found.before]
     lines += lineage_text.before_lines(steps, whole)
@@ -79,13 +80,15 @@ def _row(path: Path, number: int) -> dict[str, str]:
             rows = list(csv.DictReader(stream))
     except (UnicodeDecodeError, csv.Error):
         raise UsageMistake(f"{path} is no table; allowed is a CSV file before the colon.") from None
+    if any(None in row or None in row.values() for row in rows):
+        raise UsageMistake(f"{path} is no table; its rows are of different lengths.")
     if not 1 <= number <= len(rows):
         raise UsageMistake(f"{path} has {len(rows)} rows; row {number} is not one of them.")
     return rows[number - 1]
 
 
 def row_files(path: Path, row: dict[str, str]) -> list[Path]:
-    """Find what a row stands on: for each seed the ledger it was read from, and the training."""
+    """Find what a row was made from: for each seed its ledger and the training."""
     if any(not row.get(key) for key in RUN_KEYS):
         return []
     results = next((up for up in path.resolve().parents if up.name == "results"), None)

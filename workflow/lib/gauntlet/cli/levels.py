@@ -69,7 +69,7 @@ def study_yaml(
 def chosen_attacks(level: Level, norm: str, eps: float | str, gradients: bool) -> dict[str, dict]:
     """Give a level's attacks that know the norm, and of a black box those that only ask it.
 
-    Attacks by answers stand in for gradients only; with gradients the ensemble has its own.
+    Attacks that only ask for answers are used without gradients; the ensemble has its own.
     """
     fitting = {
         name: settings

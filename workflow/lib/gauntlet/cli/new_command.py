@@ -15,6 +15,7 @@ from gauntlet.cli.data_sources import FETCHED, Source, source
 from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.list_command import Kind, plugin_entries
 from gauntlet.cli.model_files import model_entry
+from gauntlet.cli.names import length, study_name
 from gauntlet.cli.templates import NewStudy, config_text, readme_text
 
 TRAINED = ("article_cnn", "mlp", "preact_resnet18")
@@ -51,11 +52,11 @@ def new(
     network = _answer(ask, model, "Model (a name, or a file)", _usual_model(chosen))
     kinds = _answer(ask, attacks, "Attacks (kinds with commas)", USUAL_ATTACKS)
     study = NewStudy(
-        study_name(folder),
+        _study_name(folder),
         _from_anywhere(chosen),
         _model(network),
         _kinds(kinds),
-        eps or chosen.eps,
+        chosen.eps if eps is None else length(eps),
     )
     _write(folder, study)
     typer.echo(f"{folder} holds config.yaml and README.md. Next: cd {folder} && gauntlet run")
@@ -71,12 +72,10 @@ def _usual_model(data: Source) -> str:
     return "preact_resnet18" if data.name in ("cifar10", "images") else "article_cnn"
 
 
-def study_name(folder: Path) -> str:
-    """Make a study's name from a folder's: small letters, digits and _."""
-    word = re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_")
-    if not re.match("[a-z]", word):
+def _study_name(folder: Path) -> str:
+    if not re.search("[a-zA-Z]", folder.name):
         raise UsageMistake(f"'{folder.name}' has no letter to begin a name with; such as my-study.")
-    return word
+    return study_name(folder.name)
 
 
 def _from_anywhere(data: Source) -> Source:

@@ -76,20 +76,24 @@ def _layers(schema: dict, value: Any, root: dict) -> Iterator[dict]:
 
 def _converted(path: str, text: str, schemas: list[dict]) -> Any:
     """Read a value as YAML, then as the types that are allowed; the schema judges what is left."""
-    import yaml
-
     types = {kind for schema in schemas for kind in _types(schema)}
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageMistake(f"{path} is '{text}', which is no value in YAML; quote it.") from None
+    value = _read(path, text)
     if isinstance(value, str) and "number" in types and _number(value) is not None:
         return _number(value)  # YAML takes 1e-3 for a text
     if types == {"string"} and not isinstance(value, str | list | dict):
         return text
     if "array" in types and not isinstance(value, list) and not types & _kinds(value):
-        return [yaml.safe_load(part) for part in text.split(",")]
+        return [_read(path, part) for part in text.split(",")]
     return value
+
+
+def _read(path: str, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageMistake(f"{path} is '{text}', which is no value in YAML; quote it.") from None
 
 
 def _types(schema: dict) -> set[str]:

@@ -33,8 +33,7 @@ class NewStudy(NamedTuple):
 def config_text(study: NewStudy) -> str:
     """Write the configuration of a new study; every part says what can be changed."""
     model, settings = study.model
-    eps = float(study.eps) if "/" not in str(study.eps) else study.eps
-    attacks = {f"my_{kind}": _attack(kind, eps) for kind in study.attacks}
+    attacks = {f"my_{kind}": _attack(kind, study.eps) for kind in study.attacks}
     split = {"validation": 0.1, "train_limit": 5000, "validation_limit": 500, "test_limit": 500}
     data = study.data.settings | {"split": split}
     return f"""\
@@ -54,7 +53,7 @@ models:
 # What the model is attacked by: `gauntlet list attacks` names all kinds.
 attacks:
 {entries(attacks)}  # inside training and validation
-{entries(_inner(eps))}{_defenses(study)}
+{entries(_inner(study.eps))}{_defenses(study)}
 # What is crossed with what: each defense is trained and attacked with each seed.
 studies:
   {study.name}:

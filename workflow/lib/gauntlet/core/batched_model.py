@@ -77,10 +77,6 @@ class BatchedModel:
         """Give the same model with gradients that are means over some passes."""
         return self._with(samples=samples)
 
-    def in_float32(self) -> "BatchedModel":
-        """Give the same model with gradients in float32."""
-        return self._with(precision="float32")
-
     def for_labels_below(self, classes: int) -> "BatchedModel":
         """Give the same model, which raises GauntletError if it has fewer classes."""
         return self._with(_least_classes=classes)

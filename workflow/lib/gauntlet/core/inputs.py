@@ -1,10 +1,10 @@
 """The one check that attacks, certificates and audits enter through."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from gauntlet.core.batched_model import BatchedModel, as_batched
 from gauntlet.core.errors import GauntletError
 
 logger = logging.getLogger(__name__)
-DEPTH = 4  # of callables inside callables in which modules are looked for
+DEPTH = 6  # of callables and containers inside one another in which modules are looked for
+OWN = ("torch.", "numpy.")  # packages whose functions hold no model
 
 
 def checked_images(images: Tensor) -> Tensor:
@@ -89,8 +90,9 @@ def own_settings(model, device: torch.device | str) -> Iterator[None]:
     """Set aside the caller's settings of PyTorch, and put the model in eval mode, for a while.
 
     Set aside are grad mode, inference mode, autocast and the default dtype. Modules in train mode
-    are found in the model itself and in what a function, a method or a partial refers to. Inside a
-    module in eval mode, dropout in train mode stays (a random defense); batch norm does not.
+    are found in the model itself and in what a function, a method, a partial, an object, a list or
+    a mapping refers to. Inside a module in eval mode, dropout in train mode stays (a random
+    defense); batch norm does not.
     """
     kind, dtype = torch.device(device).type, torch.get_default_dtype()
     with torch.inference_mode(False), torch.no_grad(), _eval_mode(model):
@@ -120,25 +122,41 @@ def modules_of(model) -> list[nn.Module]:
     return found
 
 
-def _parts(model) -> list:
-    """Give what a callable refers to: its model, its arguments, its closure, its globals."""
-    if isinstance(model, partial):
-        return [model.func, *model.args, *model.keywords.values()]
-    if isinstance(model, MethodType):
-        return [model.__self__]
-    if isinstance(model, FunctionType):
-        cells = [cell.cell_contents for cell in model.__closure__ or () if _filled(cell)]
-        found = [model.__globals__.get(name) for name in model.__code__.co_names]
-        return cells + [part for part in found if isinstance(part, nn.Module | FunctionType)]
-    held = getattr(model, "model", None)
-    return [] if held is None else [held]
+def _parts(held) -> list:
+    """Give what a callable or a container refers to, if models may be in it."""
+    if isinstance(held, MethodType):
+        return [held.__self__, held.__func__]
+    if isinstance(held, partial):
+        found = [held.func, *held.args, *held.keywords.values()]
+    elif isinstance(held, FunctionType):
+        cells = [cell for cell in held.__closure__ or () if _is_filled(cell)]
+        found = [cell.cell_contents for cell in cells]
+        found += [held.__globals__.get(name) for name in held.__code__.co_names]
+        found += [*(held.__defaults__ or ()), *(held.__kwdefaults__ or {}).values()]
+    elif isinstance(held, Mapping):
+        found = list(held.values())
+    else:
+        own = getattr(held, "__dict__", {})
+        found = list(held) if isinstance(held, list | tuple) else list(own.values())
+    return [part for part in found if _may_hold(part)]
 
 
-def _filled(cell) -> bool:
+def _may_hold(part) -> bool:
+    """Tell whether models are looked for in a part: not in PyTorch's own functions and classes."""
+    if isinstance(part, nn.Module):
+        return True
+    home = part.__module__ if isinstance(part, FunctionType) else type(part).__module__
+    if isinstance(part, type | ModuleType) or f"{home}.".startswith(OWN):
+        return False
+    return callable(part) or isinstance(part, list | tuple | Mapping)
+
+
+def _is_filled(cell) -> bool:
     try:
-        return callable(cell.cell_contents)
+        cell.cell_contents  # noqa: B018
     except ValueError:
         return False
+    return True
 
 
 @contextmanager

@@ -42,12 +42,6 @@ def draw(make: Callable[..., torch.Tensor], shape, stream: torch.Generator | Sha
     return drawn
 
 
-def uniform_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch.Tensor:
-    """Draw U(-1, 1) in the shape of images, from the stream, on the images' device."""
-    draws = draw(torch.rand, images.shape, stream)
-    return draws.mul_(2).sub_(1).to(images.device)
-
-
 def normal_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch.Tensor:
     """Draw N(0, 1) in the shape of images, from the stream, on the images' device."""
     return draw(torch.randn, images.shape, stream).to(images.device)

@@ -127,7 +127,7 @@ def evaluate(
     that is `audited`, so that all of a study have them. `checks` are the records of the attacks'
     checks by name: an attack that failed its check has no robust accuracy of its own, and a warning
     that says why. What it found is true, and still counts in the worst case. `warnings` are those
-    of the training; they, and notes on the model's outputs, stand in every row. `minimal` names
+    of the training; they, and notes on the model's outputs, are in every row. `minimal` names
     attacks that looked for the nearest example.
     """
     notes = {note for ledger in ledgers for note in np.unique(ledger.note).tolist() if note}

@@ -9,6 +9,10 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
 from gauntlet.runtime.provenance import ENDING
 
+# What every record of a job holds; a file without one of these is none.
+FIELDS = frozenset(("rule", "inputs", "outputs", "spec", "code", "versions", "hardware"))
+FIELDS |= {"seconds", "cpu_seconds", "peak_rss_mb"}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -77,9 +81,11 @@ def _records(path: Path) -> list[Path]:
 def _read(path: Path) -> Step | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return Step(str(path), record) if {"rule", "inputs", "outputs"} <= record.keys() else None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return None
+    whole = isinstance(record, dict) and record.keys() >= FIELDS
+    named = whole and all(isinstance(record[key], dict) for key in ("inputs", "outputs"))
+    return Step(str(path), record) if named else None
 
 
 def _root(path: Path, name: str) -> Path | None:

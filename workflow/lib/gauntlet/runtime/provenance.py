@@ -15,6 +15,7 @@ from pathlib import Path
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import PROVENANCE, sha256
 from gauntlet.core.locations import version
+from gauntlet.core.records import read_or_empty
 
 ENDING = PROVENANCE
 # Packages that can decide a result: part of the key of the store. A test reads the requirements.
@@ -85,10 +86,8 @@ def _written(record: Path) -> dict[str, str]:
 
 @cache
 def _outputs(record: str, changed: int, size: int) -> dict[str, str]:
-    try:
-        return json.loads(Path(record).read_text(encoding="utf-8"))["outputs"]
-    except (OSError, ValueError, KeyError):
-        return {}
+    found = read_or_empty(Path(record)).get("outputs")
+    return found if isinstance(found, dict) else {}
 
 
 def cpu_seconds() -> float:

@@ -33,6 +33,7 @@ PRELOAD = (
 )
 SOCKET = 3  # place of the socket's path in a worker's command
 KEY = "key"  # file beside the socket: what launchers and workers prove to each other to have
+LONGEST = 60  # characters of a temporary directory in which a socket's path is not too long
 LEAVE = 5.0  # seconds that an ending worker has
 PATIENCE = 30.0  # seconds to wait for a worker that is starting
 
@@ -44,9 +45,12 @@ def start() -> subprocess.Popen | None:
     """
     if sys.platform != "linux" or os.environ.get(ADDRESS) == "off":
         return None
-    folder = tempfile.mkdtemp(prefix="gauntlet-")
+    short = len(tempfile.gettempdir()) <= LONGEST
+    folder = tempfile.mkdtemp(prefix="gauntlet-", dir=None if short else "/tmp")
     address = str(Path(folder) / "socket")
-    Path(folder, KEY).write_bytes(secrets.token_bytes(32))
+    key = Path(folder, KEY)
+    key.touch(0o600)
+    key.write_bytes(secrets.token_bytes(32))
     os.environ[ADDRESS] = f"{sys.executable}:{address}"
     command = [sys.executable, "-m", "gauntlet.runtime.worker", address, str(os.getpid())]
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]

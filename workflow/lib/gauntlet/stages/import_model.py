@@ -80,7 +80,7 @@ def _artefact(
 def _whole(
     model: Classifier, settings: dict, theirs: dict[str, Tensor], path: str, notes: list[str]
 ) -> dict[str, Tensor]:
-    """Take a model of ours; only a normalization that is set stands instead of the file's."""
+    """Take a model of ours; a normalization in the settings replaces the file's."""
     own = model.state_dict()
     kept = {name: own[name].clone() for name in NORMALISATION if name in settings}
     return matched(own, theirs, path, notes) | kept

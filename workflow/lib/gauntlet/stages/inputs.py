@@ -48,7 +48,7 @@ def trained_model(spec: dict, meta, weights) -> Classifier:
 
 
 def load_crafted(draws, images: Tensor) -> Tensor:
-    """Load the examples of all training images [N, C, H, W], which stand in the images' order."""
+    """Load the examples of all training images [N, C, H, W], in the images' order."""
     saved = tensor_io.load_array(draws)
     if saved.shape != tuple(images.shape):
         raise GauntletError(

@@ -36,7 +36,7 @@ def code_hash(script: Path, named: tuple[str, ...] = ()) -> str:
     own = _normalized(script.resolve())
     parts = {"": own.digest}
     for module in sorted(_closure((*own.imports, *named))):
-        parts[module] = _normalized(module_path(module)).digest
+        parts[module] = _source_of(module).digest
     text = "\n".join(f"{name} {digest}" for name, digest in parts.items())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -52,27 +52,45 @@ def module_path(module: str) -> Path | None:
     return None if own is None or plugins.is_built_in(own) else own
 
 
-def imported_modules(source: str) -> set[str]:
-    """Name every module of this package that a source imports, at any depth of nesting."""
+def imported_modules(source: str, package: str = "") -> set[str]:
+    """Name every module of this package that a source imports, at any depth of nesting.
+
+    `package` is that of the source itself, from which relative imports count.
+    """
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return {name for name in found if name.split(".")[0] == "gauntlet" and module_path(name)}
 
 
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    """Name what `from ... import` imports from, whether that is written relative or not."""
+    above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
 class _Source:
-    def __init__(self, text: str):
-        self.imports = tuple(sorted(imported_modules(text) - IGNORED_MODULES))
+    def __init__(self, text: str, package: str):
+        self.imports = tuple(sorted(imported_modules(text, package) - IGNORED_MODULES))
         self.digest = hashlib.sha256(_deciding(text).encode()).hexdigest()
 
 
 @cache
-def _normalized(path: Path) -> _Source:
-    return _Source(path.read_text(encoding="utf-8"))
+def _normalized(path: Path, package: str = "") -> _Source:
+    return _Source(path.read_text(encoding="utf-8"), package)
+
+
+def _source_of(module: str) -> _Source:
+    """Read a module; relative imports of a package begin at itself, others at their parent."""
+    path = module_path(module)
+    if path is None:
+        raise FileNotFoundError(f"no module {module} in {LIBRARY}")
+    is_package = path.name == "__init__.py"
+    return _normalized(path, module if is_package else module.rpartition(".")[0])
 
 
 @cache
@@ -83,12 +101,9 @@ def _closure(modules: tuple[str, ...]) -> frozenset[str]:
         module = todo.pop()
         if module in seen:
             continue
-        path = module_path(module)
-        if path is None:
-            raise FileNotFoundError(f"no module {module} in {LIBRARY}")
         seen.add(module)
         parent = module.rpartition(".")[0]
-        todo += [*_normalized(path).imports, *([parent] if parent else [])]
+        todo += [*_source_of(module).imports, *([parent] if parent else [])]
     return frozenset(seen)
 
 

@@ -104,7 +104,7 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"{path}.sha256 is missing; weights from a URL need the sha256 of the file."
     elif "://" in weights and not weights.startswith(WEB):
         yield f"{path}.weights is {weights!r:.80}; allowed is a path or an http(s) URL."
-    if not _is_plain(model.get("arguments")):
+    if not is_plain(model.get("arguments")):
         yield (
             f"{path}.arguments holds what is no text, number, true, false, null, list or mapping "
             "with texts as keys (YAML reads 2024-01-01 as a date: quote it); allowed are those."
@@ -117,12 +117,12 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Tell whether a value can be part of a specification."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+        return all(isinstance(key, str) and is_plain(part) for key, part in value.items())
     if isinstance(value, list):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, bool | int | str)

@@ -1,6 +1,6 @@
 """A user's own plug-ins: found in the folders of `plugins`, and checked before any job.
 
-Standard library only: a plug-in's file is read, never run.
+A plug-in's file is read, never run.
 """
 
 import os
@@ -9,15 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator, SchemaError
+
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import COMPUTED, REQUIRED, PluginFacts, read_facts
 from gauntlet.core.plugins import LIBRARY, SUBFOLDERS, plugin_files
 from gauntlet.study.families import HANDED
 from gauntlet.study.formula import compiled
+from gauntlet.study.models import is_plain
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 NORMS = ("linf", "l2", "l1")
 FORMULAS = (*("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"), *("DEFAULT_STEP", "LAYERS"))
+NUMBERS = ("CHECK_SLACK", "ORDER")
+REFINES = "a JSON schema such as {'minimum': 1}, without $ref and allOf"
 # Arguments that the function of a plug-in must have.
 WANTED = {"attacks": "streams", "training.defenses": "generator"}
 
@@ -70,6 +75,9 @@ def _file(family: str, name: str, path: Path) -> Iterator[str]:
     except GauntletError as error:
         yield str(error) if str(path) in str(error) else f"In the plug-in {path}: {error}"
         return
+    for key in (key for key in NUMBERS if key in known.constants):
+        if type(known.get(key)) not in (int, float) or not known.get(key) >= 0:
+            yield f"{key} in {path} is {known.get(key)!r:.80}; allowed is a number of 0 or more."
     wanted = WANTED.get(family)
     if wanted and wanted not in known.arguments:
         yield f"The function of {path} has no keyword-only argument '{wanted}'; it must have one."
@@ -82,7 +90,7 @@ def _threat(family: str, path: Path, known: PluginFacts) -> Iterator[str]:
     """Ask for the norms of a plug-in with a norm, and for the threat model of one without."""
     norms = known.get("NORMS")
     if "norm" in known.arguments:
-        if not isinstance(norms, tuple | list) or not norms or not set(norms) <= set(NORMS):
+        if not isinstance(norms, tuple | list) or not norms or any(n not in NORMS for n in norms):
             yield f"NORMS in {path} is {norms!r}; allowed are some of {', '.join(NORMS)}."
         return
     if family == "certify":
@@ -104,8 +112,30 @@ def _settings(family: str, path: Path, known: PluginFacts) -> Iterator[str]:
             f"function ({', '.join(named)}) to JSON schemas."
         )
         return
+    for name, schema in own.items():
+        if not _refines(schema):
+            yield f"SETTINGS['{name}'] in {path} is {schema!r:.80}; allowed is {REFINES}."
     for name, argument in named.items():
-        if argument.default is COMPUTED:
-            yield f"The default of '{name}' in {path} is no literal; allowed are plain values."
+        plain = argument.default if argument.default is not REQUIRED else None
+        if argument.default is COMPUTED or not is_plain(_as_list(plain)):
+            yield (
+                f"The default of '{name}' in {path} is no literal of JSON's types; allowed are "
+                "finite numbers, texts, True, False, None, and lists and dicts of these."
+            )
         elif argument.default is REQUIRED and not argument.annotation and name not in own:
             yield f"The argument '{name}' in {path} has no type; give an annotation, or SETTINGS."
+
+
+def _refines(schema: Any) -> bool:
+    """Tell whether a schema of a plug-in can stand in the schema of all settings."""
+    if not isinstance(schema, dict) or {"$ref", "allOf"} & set(schema):
+        return False
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError:
+        return False
+    return True
+
+
+def _as_list(value: Any) -> Any:
+    return [*value] if isinstance(value, tuple) else value

@@ -186,7 +186,7 @@ def _attack(name: str, settings: dict[str, Any]) -> Iterator[str]:
 def _reach(path: str, settings: dict[str, Any], point: dict[str, Any]) -> Iterator[str]:
     """Say so if an attack's steps cannot lead to the edge of its (largest) ball."""
     steps, eps = settings.get("steps", 1), point["eps"]
-    if "step" not in point or ("steps" not in settings and settings["random_start"]):
+    if "step" not in point or ("steps" not in settings and settings.get("random_start")):
         return  # one short step from a random point is a published setting
     if steps * point["step"] < eps * (1 - ROUNDING):
         yield (

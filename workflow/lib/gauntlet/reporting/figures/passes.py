@@ -45,7 +45,7 @@ def draw(records: Sequence[dict]) -> Figure:
     style.note(
         figure,
         f"n = {' or '.join(map(str, counts))} test images, seed {first}. Share of them that are "
-        "right and stand after so many forward passes each (one query or gradient step is a pass). "
+        "still right after so many forward passes each (one query or gradient step is a pass). "
         "A line ends at the last success; the mark is its final value. Attacks of different "
         "norm or eps are not to be compared with each other.",
     )

@@ -80,7 +80,7 @@ def strongest(rows: Sequence[dict], threat: tuple[str, str]) -> list[dict]:
 
 
 def several_seeds(rows: Sequence[dict]) -> bool:
-    """Tell whether rows stand for more than one seed."""
+    """Tell whether rows are of more than one seed."""
     return len({row["seed"] for row in rows}) > 1
 
 
@@ -90,7 +90,7 @@ def read_records(paths: Sequence[str]) -> list[dict]:
 
 
 def sample_text(rows: Sequence[dict]) -> str:
-    """Say for how many images and seeds rows of the robustness table stand."""
+    """Say how many images and seeds rows of the robustness table have."""
     counts = list(dict.fromkeys(str(row["n"]) for row in rows))
     seeds = list(dict.fromkeys(str(row["seed"]) for row in rows))
     word = "seed" if len(seeds) == 1 else "seeds"
