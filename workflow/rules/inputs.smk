@@ -68,14 +68,14 @@ def source_files(wildcards):
     path = SETTINGS["datasets"][wildcards.dataset].get("path") or os.devnull
     if os.path.isdir(path):
         return [own_file(folder_manifest.manifest_of(path, refresh=is_main_process()))]
-    return [own_file(path)] if os.path.isfile(path) else []
+    return [own_file(str(Path(path)))] if os.path.isfile(path) else []
 
 
 def indices_file(wildcards):
     """Give the user's own file of test images' numbers, if a data set's split names one."""
     require_known(wildcards)
     chosen = split_settings.chosen_indices(SETTINGS["datasets"][wildcards.dataset]["split"]) or {}
-    return [own_file(chosen["file"])] if "file" in chosen else []
+    return [own_file(str(Path(chosen["file"])))] if "file" in chosen else []
 
 
 def given_weights(wildcards):

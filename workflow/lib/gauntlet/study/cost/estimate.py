@@ -24,6 +24,7 @@ from gauntlet.study.job_table import script_of
 from gauntlet.study.plan import Job, Plan
 from gauntlet.study.schema import complete
 from gauntlet.study.specs import device_kind, plugins
+from gauntlet.study.strict_yaml import require_unique_keys
 
 HOME = Path(__file__).resolve().parents[5]
 RESULTS = Path("results")
@@ -147,7 +148,9 @@ def span(seconds: float) -> str:
 def load_config(paths: Iterable[str | Path]) -> dict[str, Any]:
     """Read the base configuration, lay overlays over it, and complete it."""
     config: dict[str, Any] = {}
-    for path in (HOME / "config" / "config.yaml", *paths):
+    files = (HOME / "config" / "config.yaml", *paths)
+    require_unique_keys(files)
+    for path in files:
         try:
             overlay = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
