@@ -248,7 +248,7 @@ def test_mixed_sizes_are_resized_without_aliasing():
 FOLDERS = {
     "no folder": (lambda: None, "path is 'f', which must be a folder"),
     "a file": (lambda: Path("f").touch(), "path is 'f', which must be a folder"),
-    "empty": (lambda: Path("f").mkdir(), "has no sub-folder with PNG or JPEG"),
+    "empty": (lambda: Path("f").mkdir(), "has no sub-folder with PNG, JPEG"),
     "images without classes": (lambda: save_image("f/0.png"), "has no sub-folder with"),
     "one class": (lambda: save_image("f/a/0.png"), "has the one class 'a'; at least two"),
     "an empty class": (lambda: (two_classes(), Path("f/c").mkdir()), "'c' in f has no PNG"),
@@ -263,7 +263,7 @@ FOLDERS = {
     "no image": (lambda: (two_classes(), Path("f/b/1.png").write_text("?")), "f/b/1.png is no"),
     "a GIF": (
         lambda: (two_classes(), save_image("f/b/1.png", format="GIF")),
-        "f/b/1.png is no readable PNG or JPEG",
+        "f/b/1.png is no readable PNG, JPEG",
     ),
     "a bomb": (
         lambda: (two_classes(), save_image("f/a/y.png", size=(20_000, 5_000), mode="1")),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.data._dataset import Dataset, write_dataset
-from gauntlet.data._split import PARTS, split_indices, split_report
+from gauntlet.data._split import PARTS, read_indices, split_indices, split_report
 from split_data import split_data
 
 SHARES = st.floats(0.1, 0.5)
@@ -45,7 +45,7 @@ def test_shares_are_exact_and_stratified(counts, test, validation, seed):
 
 
 @settings(deadline=None, max_examples=60)
-@given(COUNTS, st.integers(1, 80), st.integers(0, 40), st.sampled_from(PARTS))
+@given(COUNTS, st.integers(20, 80), st.integers(0, 40), st.sampled_from(PARTS))
 def test_a_smaller_limit_gives_a_stratified_subset_of_a_larger_one(counts, limit, more, part):
     labels = labels_of(counts)
     small, large, whole = (
@@ -63,8 +63,8 @@ def test_a_smaller_limit_gives_a_stratified_subset_of_a_larger_one(counts, limit
 
 def test_neither_large_nor_small_classes_are_favored():
     labels = labels_of([100] + [10] * 10)
-    tested = split(labels, test=0.3, validation=0.5, test_limit=12)["test"]
-    assert 5 <= np.count_nonzero(labels[tested] == 0) <= 7
+    tested = split(labels, test=0.3, validation=0.5, test_limit=24)["test"]
+    assert 10 <= np.count_nonzero(labels[tested] == 0) <= 14
 
 
 def test_a_limit_is_no_first_n():
@@ -108,6 +108,58 @@ def test_a_share_that_leaves_a_class_empty_is_refused(case):
         split(labels_of(counts), **options)
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_limit_that_leaves_a_class_empty_is_refused(part):
+    labels = labels_of([40, 40, 40])
+    assert len(split(labels, **{f"{part}_limit": 3})[part]) == 3
+    with pytest.raises(GauntletError, match=f"in the {part} part.*raise the part's limit"):
+        split(labels, **{f"{part}_limit": 2})
+
+
+def test_test_images_are_chosen_within_the_canonical_test_set():
+    labels = labels_of([60, 40])
+    whole = split(labels, {"train": 80, "test": 20})
+    parts = split(labels, {"train": 80, "test": 20}, test_indices=np.array([7, 0, 3]))
+    assert parts["test"].tolist() == [80, 83, 87]
+    assert all(np.array_equal(parts[part], whole[part]) for part in ("train", "validation"))
+
+
+def test_without_a_canonical_split_the_other_images_are_to_train_on():
+    parts = split(labels_of([60, 40]), test_indices=np.arange(10, 15))
+    assert parts["test"].tolist() == [10, 11, 12, 13, 14]
+    rest = np.sort(np.concatenate([parts["train"], parts["validation"]]))
+    assert rest.tolist() == [*range(10), *range(15, 100)]
+
+
+INDICES = {
+    "beyond the test set": ([19, 20], "asks for image 20, but there are 20; allowed are 0 to 19"),
+    "one image twice": ([3, 1, 3], "names image 3 2 times"),
+}
+
+
+@pytest.mark.parametrize("case", INDICES)
+def test_indices_that_do_not_fit_are_refused(case):
+    indices, words = INDICES[case]
+    with pytest.raises(GauntletError, match=words):
+        split(labels_of([60, 40]), {"train": 80, "test": 20}, test_indices=np.array(indices))
+
+
+@pytest.mark.parametrize("text", ["0 2\n7", "0,2, 7\n", "[0, 2, 7]"])
+def test_numbers_are_read_from_a_file_or_a_range(tmp_path, text):
+    path = tmp_path / "numbers.txt"
+    path.write_text(text)
+    assert read_indices({"file": str(path)}).tolist() == [0, 2, 7]
+    assert read_indices({"first": 3, "last": 5}).tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("content", [b"", b"1 two", b"-1", b"1.5", b"\xff\xfe"])
+def test_a_file_of_anything_but_numbers_is_refused(tmp_path, content):
+    path = tmp_path / "numbers.txt"
+    path.write_bytes(content)
+    with pytest.raises(GauntletError, match="numbers.txt (holds|cannot be read)"):
+        read_indices({"file": str(path)})
+
+
 def test_a_canonical_test_set_without_a_class_is_refused():
     with pytest.raises(GauntletError, match="'class 1', which has 40, in the test part"):
         split(np.repeat([0, 1, 0], [40, 40, 20]), {"train": 80, "test": 20})
@@ -147,7 +199,7 @@ def test_what_is_wrong_with_a_split_is_said():
     assert found["imbalance"] == pytest.approx({"train": 0.3, "validation": 0, "test": 0.5})
     assert found["warnings"] == [
         "In the train part a class's share is off by 30.0%.",
-        "The limit leaves no image of a in the test part.",
+        "There is no image of a in the test part.",
         "The source's own test set is not used: results compare with no published ones.",
     ]
 
@@ -182,3 +234,5 @@ def test_the_stage_writes_lists_and_warns(tmp_path, caplog):
     before = [Path(path).read_bytes() for path in outputs]
     split_data(*inputs, *map(str, outputs), spec=spec)
     assert [Path(path).read_bytes() for path in outputs] == before
+    split_data(*inputs, *map(str, outputs), spec=spec | {"test_indices": {"first": 0, "last": 4}})
+    assert json.loads(outputs[0].read_text())["test"] == list(range(150, 155))

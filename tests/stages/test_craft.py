@@ -199,6 +199,20 @@ def test_without_draws_there_is_nothing_to_transfer(model, data):
     assert made.draws.shape == (3, 0, *tiny.SHAPE) and made.draw_loss.isnan().all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shard_without_images_gives_files_without_rows(kind, model, tmp_path):
+    spec = _spec(kind, 1) | {"model": tiny.CNN, "threads": 1, "device": "cpu", "shard": "1-of-99"}
+    tensor_io.save_state(model.state_dict(), tmp_path / "best.pt")
+    names = [str(tmp_path / name) for name in ("examples.npy", "draws.npy", "own.csv")]
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        craft_examples(*tiny.data_files(tmp_path), str(tmp_path / "best.pt"), *names, spec=spec)
+    finally:
+        torch.use_deterministic_algorithms(before)
+    assert [np.load(name).shape for name in names[:2]] == [(0, *tiny.SHAPE)] * 2
+    assert Path(names[2]).read_text().splitlines() == [",".join(books.COLUMNS)]
+
+
 def test_crafting_repeats_to_the_byte_and_seeds_differ(model, data):
     spec = _spec("fgsm", draws=1)
     first, again = (_craft(model, spec, data) for _ in range(2))

@@ -137,6 +137,23 @@ CASES = [
     ("step 0", attack(step=0), ["attacks.a.step is 0", "above 0"]),
     ("norm", attack(norm="l1"), ["attacks.a.norm is 'l1'", "l2, linf"]),
     ("no restarts", attack(restarts=0), ["attacks.a.restarts is 0", "1 or more"]),
+    # chosen test images and limits
+    (
+        "chosen twice",
+        split(test_indices="0-9", test_limit=10),
+        ["test_indices and test_limit both"],
+    ),
+    ("chosen and a share", split(test_indices="0-9", test=0.2), ["test_indices and test both"]),
+    ("a range that counts down", split(test_indices="9-0"), ["is '9-0', which counts down"]),
+    ("no such file", split(test_indices="gone.txt"), ["is 'gone.txt'", "no such file", "'0-999'"]),
+    ("a list", split(test_indices=[1, 2]), ["d.split.test_indices is [1, 2]", "a range such as"]),
+    ("none of them", split(test_indices={"first": 0}), ["test_indices.first is 0", "1 or more"]),
+    (
+        "another word",
+        split(test_indices={"first": 5, "last": 9}),
+        ["last is no known key", "first"],
+    ),
+    ("fewer than classes", split(train_limit=9), ["train_limit is 9", "has 10 classes", "10 or"]),
     # shares
     ("share of 1", split(test=1), ["datasets.d.split.test is 1", "below 1"]),
     ("share in percent", split(validation=10), ["split.validation is 10", "below 1"]),

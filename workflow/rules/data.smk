@@ -29,6 +29,7 @@ rule split_data:
         images=rules.download_data.output.images,
         labels=rules.download_data.output.labels,
         meta=rules.download_data.output.meta,
+        indices=indices_file,
     output:
         split=f"{DATA}split.json",
         report=f"{DATA}split_report.json",

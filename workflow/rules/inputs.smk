@@ -1,6 +1,7 @@
 """Input functions of the rules; no rules. Which jobs a job needs is said by the table of jobs."""
 
-from gauntlet.study import models
+from gauntlet.runtime import folder_manifest
+from gauntlet.study import models, split_settings
 from gauntlet.study.job_table import JOBS
 from gauntlet.study.matrix import AS_GIVEN, OWN
 
@@ -58,13 +59,23 @@ def own_file(path):
 
 
 def source_files(wildcards):
-    """Give the user's own files that a data set is read from, if there are any."""
+    """Give the user's own file that a data set is read from, if there is one.
+
+    Of a folder it is the manifest: one file that is older than what was made of the folder unless
+    a file below it has another name, size or time of change.
+    """
     require_known(wildcards)
-    path = Path(SETTINGS["datasets"][wildcards.dataset].get("path") or os.devnull)
-    if path.is_dir():
-        files = sorted(str(file) for file in path.rglob("*") if file.is_file())
-        return [own_file(file) for file in files]
-    return [own_file(str(path))] if path.is_file() else []
+    path = SETTINGS["datasets"][wildcards.dataset].get("path") or os.devnull
+    if os.path.isdir(path):
+        return [own_file(folder_manifest.manifest_of(path, refresh=is_main_process()))]
+    return [own_file(path)] if os.path.isfile(path) else []
+
+
+def indices_file(wildcards):
+    """Give the user's own file of test images' numbers, if a data set's split names one."""
+    require_known(wildcards)
+    chosen = split_settings.chosen_indices(SETTINGS["datasets"][wildcards.dataset]["split"]) or {}
+    return [own_file(chosen["file"])] if "file" in chosen else []
 
 
 def given_weights(wildcards):

@@ -7,7 +7,7 @@ import gc
 import json
 import os
 
-from gauntlet.study import models, schema, specs
+from gauntlet.study import models, schema, specs, strict_yaml
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
@@ -33,7 +33,10 @@ wildcard_constraints:
 
 
 try:
-    SETTINGS = schema.complete(config, HOME / "workflow" / "schemas" / "config.schema.yaml")
+    strict_yaml.require_unique_keys(config_files())
+    SETTINGS = schema.complete(
+        config, HOME / "workflow" / "schemas" / "config.schema.yaml", command_line_config()
+    )
     if missing := models.missing_weights(SETTINGS):
         raise GauntletError("\n".join(missing))
 except GauntletError as error:

@@ -33,6 +33,16 @@ def shard_count():
     return workflow._scatter["craft"]
 
 
+def config_files():
+    """List the config files that were read, the workflow's own and the command line's."""
+    return list(dict.fromkeys(map(str, workflow.configfiles)))
+
+
+def command_line_config():
+    """Give what `--config` set; of nested values Snakemake makes texts, whatever they are."""
+    return dict(workflow.config_settings.config)
+
+
 def is_main_process():
     """Tell whether this Snakemake plans and starts the jobs."""
     return workflow.is_main_process

@@ -30,9 +30,7 @@ def craft_examples(
     from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.models import evaluating
-    from gauntlet.stages import craft, inputs
-    from gauntlet.stages.judge import COLUMNS
-    from gauntlet.stages.judge import ledger as judged
+    from gauntlet.stages import craft, inputs, judge
     from gauntlet.stages.skip_certified import Spared
 
     device = prepare(spec)
@@ -40,15 +38,20 @@ def craft_examples(
     spared = Spared(certificates, spec, part[0]) if certificates else None
     limits = spared.limits() if spared else None
     everyone = craft.EvalImages(*part, records.read_json(meta)["source"], limits)
+    columns = (*judge.COLUMNS, "certified") if spared else judge.COLUMNS
     eval_images = everyone.select(inputs.shard_rows(spec, len(part[0])))
+    if not len(eval_images.index):  # there are more shards than images
+        for file in (examples, draws):
+            np.save(file, eval_images.images.cpu().numpy())
+        records.write_rows(ledger, columns, ())
+        return
     model = inputs.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
         made = craft.craft(model, spec, eval_images, keep)
         np.save(examples, made.examples.flatten(0, 1).numpy())
         np.save(draws, made.draws.flatten(0, 1).numpy())
         saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
-        rows = judged(model, spec, eval_images, saved, "white-box", made)
-        columns = (*COLUMNS, "certified") if spared else COLUMNS
+        rows = judge.ledger(model, spec, eval_images, saved, "white-box", made)
         records.write_rows(ledger, columns, spared.marked(rows) if spared else rows)
 
 

@@ -40,8 +40,9 @@ def checked_inputs(task: dict) -> dict[str, str]:
     by a file system that crashed, or changed by hand. Modification times are not asked.
     """
     digests = {path: sha256(path) for path in input_paths(task)}
+    records = {folder: _records(folder) for folder in {Path(path).parent for path in digests}}
     for path, digest in digests.items():
-        if problem := _differs(path, digest):
+        if problem := _differs(path, digest, records[Path(path).parent]):
             raise GauntletError(problem)
     return digests
 
@@ -51,13 +52,20 @@ def damaged(records: Iterable[Path]) -> dict[str, str]:
     found = {}
     for record in sorted(records):
         for path in sorted(_written(record)):
-            if os.path.isfile(path) and (problem := _differs(path, sha256(path))):
+            if not os.path.isfile(path):
+                continue
+            if problem := _differs(path, sha256(path), _records(Path(path).parent)):
                 found[path] = problem
     return found
 
 
-def _differs(path: str, digest: str) -> str | None:
-    for record in sorted(Path(path).parent.glob(f"*{ENDING}")):
+def _records(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{ENDING}"))
+
+
+def _differs(path: str, digest: str, records: list[Path]) -> str | None:
+    """Say so if one of the records beside a file says that another content was written."""
+    for record in records:
         wanted = _written(record).get(path)
         if wanted not in (None, digest):
             return (

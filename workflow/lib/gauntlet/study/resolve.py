@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import available
 from gauntlet.study.formula import value_of
+from gauntlet.study.split_settings import split_problems
 
 ROUNDING = 1e-9  # relative: steps that add up to eps but for rounding do reach it
 STEP_RULE = "2.5 * eps / steps if steps else eps"  # where an attack names no rule of its own
@@ -98,7 +99,7 @@ def contradictions(config: dict[str, Any], references: list[Reference]) -> list[
     """Find what no schema can: each problem in one sentence, in the configuration's order."""
     problems = [text for reference in references for text in _reference(config, reference)]
     for name, settings in config["datasets"].items():
-        problems += _split(name, settings["split"])
+        problems += split_problems(name, settings)
     for name, settings in config["attacks"].items():
         problems += _attack(name, settings)
     for name, settings in config["defenses"].items():
@@ -191,15 +192,6 @@ def _reach(path: str, settings: dict[str, Any], point: dict[str, Any]) -> Iterat
         yield (
             f"{path}.step is {settings['step']}, and {steps} x {settings['step']} stays below "
             f"eps {eps:g}; allowed is a step of {eps / steps:g} or more, or null."
-        )
-
-
-def _split(name: str, split: dict[str, Any]) -> Iterator[str]:
-    test = split["test"] or 0
-    if test + split["validation"] >= 1:
-        yield (
-            f"datasets.{name}.split has test {test:g} and validation {split['validation']:g}; "
-            f"allowed are shares with a sum below 1, so that images are left to train on."
         )
 
 

@@ -17,19 +17,24 @@ from gauntlet.study.models import model_problems
 from gauntlet.study.own_plugins import plugin_problems
 from gauntlet.study.plugin_schema import with_plugins
 from gauntlet.study.resolve import Reference, choices, contradictions, dotted
+from gauntlet.study.schema_layers import layers, target
+from gauntlet.study.typed_text import typed
 
 SHOWN = 20  # problems that are shown at once
 WIDTH = 60  # characters of a wrong value that are shown
 
 
-def complete(config: Any, schema_path: str | Path) -> dict[str, Any]:
+def complete(config: Any, schema_path: str | Path, texts: Any = None) -> dict[str, Any]:
     """Check a configuration and give a new one with every default filled in.
 
+    `texts` is the part of it that came as text from a command line: where the schema allows another
+    type there, the text is read as that type.
     Raises GauntletError with one sentence a line for all that is wrong, at most 20.
     """
     try:
         _use_plugins(config)
-        return _completed(config, with_plugins(load_schema(str(schema_path))))
+        schema = with_plugins(load_schema(str(schema_path)))
+        return _completed(typed(config, texts, schema), schema)
     except RecursionError:
         raise GauntletError(
             "The configuration is nested too deeply or contains itself; use fewer levels."
@@ -138,7 +143,7 @@ def _hint(value: Any, schema: dict[str, Any]) -> str:
 
 def _allowed(schema: dict[str, Any], root: dict[str, Any], value: Any = None) -> str:
     """Say in words what a schema allows."""
-    schema = {**_target(schema, root), **schema}
+    schema = {**target(schema, root), **schema}
     if "title" in schema:
         return schema["title"]
     if "enum" in schema:
@@ -176,28 +181,9 @@ def _range(schema: dict[str, Any]) -> str:
     return "" if low is None else f" of {low} or more"
 
 
-def _target(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """Look up what `$ref` points to in the same file; an empty schema without one."""
-    found: Any = root if "$ref" in schema else {}
-    for part in schema.get("$ref", "#").split("/")[1:]:
-        found = found[part]
-    return found
-
-
-def _layers(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give a schema, what it refers to, and the branches that this value selects."""
-    yield schema
-    if "$ref" in schema:
-        yield from _layers(value, _target(schema, root), root)
-    for rule in schema.get("allOf", []):
-        tests = rule["if"]["properties"]
-        if all(value.get(key) == test["const"] for key, test in tests.items()):
-            yield from _layers(value, rule["then"], root)
-
-
 def _fill(value: Any, schema: dict, path: tuple, root: dict, references: list[Reference]) -> Any:
     """Fill the defaults into a valid value, in place, and collect the names that it refers to."""
-    for layer in list(_layers(value, schema, root)):
+    for layer in list(layers(value, schema, root)):
         if "x-refers" in layer:
             references.append(Reference(path, value, layer["x-refers"]))
         if isinstance(value, dict):
@@ -211,7 +197,7 @@ def _fill(value: Any, schema: dict, path: tuple, root: dict, references: list[Re
 def _fill_mapping(value: dict, layer: dict, path: tuple, root: dict, references: list) -> None:
     named, others = layer.get("properties", {}), layer.get("additionalProperties")
     for key, part in named.items():
-        known = {**_target(part, root), **part}
+        known = {**target(part, root), **part}
         if "default" in known:
             value.setdefault(key, deepcopy(known["default"]))
     for key, item in value.items():

@@ -17,6 +17,7 @@ from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
 from gauntlet.study.resolve import attack_points, init_source, own_settings
+from gauntlet.study.split_settings import chosen_indices
 
 Spec = dict[str, Any]
 CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
@@ -57,8 +58,11 @@ def data_spec(config: Spec, dataset: str) -> Spec:
 
 
 def split_spec(config: Spec, dataset: str) -> Spec:
-    """Say how a data set is divided."""
-    return ordered(config["datasets"][dataset]["split"])
+    """Say how a data set is divided; `test_indices` only where test images are chosen."""
+    split = config["datasets"][dataset]["split"]
+    shares = {key: value for key, value in split.items() if key != "test_indices"}
+    chosen = chosen_indices(split)
+    return ordered(shares | ({"test_indices": chosen} if chosen else {}))
 
 
 def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int | str) -> Spec:

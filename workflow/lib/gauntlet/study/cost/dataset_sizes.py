@@ -2,17 +2,19 @@
 
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
+from gauntlet.core.folder_listing import IMAGE_SUFFIXES
 from gauntlet.core.plugin_facts import facts
 from gauntlet.study.models import known_shape
+from gauntlet.study.split_settings import chosen_count
 
 Shape = tuple[int, int, int]
 TEST_SHARE = 0.2  # where a source has no test set and the settings name no share
-SUFFIXES = (".png", ".jpg", ".jpeg")
 ELSE_SHAPE, ELSE_IMAGES, ELSE_CLASSES = (3, 32, 32), 10000, 10  # assumed where nothing is known
 
 
@@ -41,6 +43,9 @@ def dataset_sizes(dataset: Mapping[str, Any]) -> DatasetSizes:
         total = sum(images.values()) if isinstance(images, dict) else images
         test = round((split["test"] or TEST_SHARE) * total)
         train = total - test
+    chosen = chosen_count(split)
+    if chosen is not None:
+        test, train = chosen, train if isinstance(images, dict) else total - chosen
     validation = round(split["validation"] * train)
     counts = {"train": train - validation, "validation": validation, "test": test}
     limits = {part: split[f"{part}_limit"] for part in counts}
@@ -63,14 +68,35 @@ def _found(dataset: Mapping[str, Any]) -> tuple[Shape, int | dict[str, int], int
 
 
 @cache
-def _count_files(path: str) -> tuple[int, int]:
-    """Count the image files below a folder's sub-folders, and the sub-folders that have some."""
+def _count_files(path: str) -> tuple[int | dict[str, int], int]:
+    """Count image files and classes of a folder, or of a zip archive of one; 0 if unknown."""
     try:
-        folders = [entry.path for entry in os.scandir(path) if entry.is_dir()]
-        counts = [sum(n.lower().endswith(SUFFIXES) for n in os.listdir(f)) for f in folders]
-    except OSError:
+        counts = _files_by_folder(path)
+    except (OSError, zipfile.BadZipFile):
         return 0, 0
-    return sum(counts), sum(count > 0 for count in counts)
+    tops = {parts[0] for parts in counts}
+    if tops == {"train", "test"} and all(len(parts) > 1 for parts in counts):
+        split = {top: sum(n for p, n in counts.items() if p[0] == top) for top in sorted(tops)}
+        return split, len({parts[1] for parts in counts})
+    return sum(counts.values()), len(tops)
+
+
+def _files_by_folder(path: str) -> dict[tuple[str, ...], int]:
+    """Count image files by the parts of the folder that holds them; none are at the root."""
+    found: Counter[tuple[str, ...]] = Counter()
+    if os.path.isfile(path) and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.lower().endswith(IMAGE_SUFFIXES)]
+        found.update(tuple(name.split("/")[:-1]) for name in names if "/" in name)
+        while len({parts[0] for parts in found}) == 1 and all(len(parts) > 1 for parts in found):
+            found = Counter({parts[1:]: count for parts, count in found.items()})
+        return found
+    for top in [entry for entry in os.scandir(path) if entry.is_dir()]:
+        for folder, _, files in os.walk(top.path):
+            parts = (top.name, *os.path.relpath(folder, top.path).split(os.sep))
+            count = sum(file.lower().endswith(IMAGE_SUFFIXES) for file in files)
+            found[tuple(part for part in parts if part != ".")] += count
+    return +found
 
 
 @cache
