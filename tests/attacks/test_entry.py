@@ -145,7 +145,7 @@ def test_other_inputs_are_named_in_one_sentence(kind, name, case):
 
 
 def test_streams_of_other_images_are_named(case):
-    with pytest.raises(ValueError, match="streams are of 3 images"):
+    with pytest.raises(ValueError, match="There are 3 streams"):
         run("pgd", *case, streams=Streams.of_images(0, range(3)))
 
 

@@ -133,7 +133,7 @@ def test_other_formats(form, trained, tmp_path):
 
 def test_a_file_of_ours_brings_its_normalisation_unless_another_is_set(trained, tmp_path):
     model, notes = take(trained.state_dict(), tmp_path)
-    assert torch.equal(model(IMAGES), trained(IMAGES)) and "normalisation" in notes[0]
+    assert torch.equal(model(IMAGES), trained(IMAGES)) and "normalization" in notes[0]
     model, _ = take(trained.state_dict(), tmp_path, mean=0.25)
     assert model.mean.unique().tolist() == [0.25] and torch.equal(model.std, trained.std)
 
