@@ -145,3 +145,5 @@ def test_a_study_is_run_from_the_installed_workflow(installed, tmp_path):
     assert "tiny" in done.stdout + done.stderr
     again = run(installed, ["gauntlet", "run", "mine.yaml", "--cores", "1", "--dry-run"], tmp_path)
     assert again.returncode == 0 and "train_model" not in again.stdout + again.stderr
+    cost = run(installed, ["gauntlet", "estimate", "mine.yaml"], tmp_path)
+    assert cost.returncode == 0 and "jobs" in cost.stdout, cost.stdout + cost.stderr

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.locations import schema_path, workflow_home
 from gauntlet.study.code_hash import code_hash
 from gauntlet.study.cost.rates import Record, RuntimeModel, learned, read_records, summed
 from gauntlet.study.cost.resources import Sizes
@@ -26,9 +27,7 @@ from gauntlet.study.schema import complete
 from gauntlet.study.specs import device_kind, plugins
 from gauntlet.study.strict_yaml import require_unique_keys
 
-HOME = Path(__file__).resolve().parents[5]
 RESULTS = Path("results")
-SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 LAUNCH = {"warm": 0.35, "cold": 6.0}  # seconds of a job besides its own: here, and on a cluster
 STARTING = 4.0  # seconds until Snakemake's first job starts
 PLANNING = 0.003  # seconds in which Snakemake plans a job
@@ -87,7 +86,7 @@ class Estimate:
         spec = self.plan.spec(job)
         if not spec:
             return True
-        script = HOME / "workflow" / "scripts" / f"{script_of(job.rule)}.py"
+        script = workflow_home() / "workflow" / "scripts" / f"{script_of(job.rule)}.py"
         code = code_hash(script, tuple(plugins(spec)))
         return record.get("spec") == spec and record.get("code") == code
 
@@ -148,7 +147,7 @@ def span(seconds: float) -> str:
 def load_config(paths: Iterable[str | Path]) -> dict[str, Any]:
     """Read the base configuration, lay overlays over it, and complete it."""
     config: dict[str, Any] = {}
-    files = (HOME / "config" / "config.yaml", *paths)
+    files = (workflow_home() / "config" / "config.yaml", *paths)
     require_unique_keys(files)
     for path in files:
         try:
@@ -156,7 +155,7 @@ def load_config(paths: Iterable[str | Path]) -> dict[str, Any]:
         except (OSError, yaml.YAMLError) as error:
             raise GauntletError(f"{path} is no YAML file that can be read ({error}).") from error
         config = _laid(config, overlay or {})
-    return complete(config, SCHEMA)
+    return complete(config, schema_path())
 
 
 def _laid(base: Any, change: Any) -> Any:
