@@ -225,4 +225,3 @@ use rule plot_robustness as plot_rulegraph with:
         **sized("plot_rulegraph"),
     params:
         **params_of("plot_rulegraph"),
-
