@@ -1,5 +1,6 @@
 """The private formats of Snakemake, compared with the installed Snakemake."""
 
+import inspect
 import re
 
 import pytest
@@ -53,7 +54,10 @@ def test_private_attributes_are_there_and_stand_in_one_file():
     rules = {path.name: path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")}
     private = rules.pop("snakemake_private.smk")
     used = set(re.findall(r"\bworkflow\.(\w+)", re.sub(r'"""(.|\n)*?"""|#.*', "", private)))
-    created = {"_scatter", "dag_settings"}  # given to each workflow when it is made
-    assert created < used and all(hasattr(Workflow, name) for name in used - created)
+    # given to each workflow when it is made
+    created = {"_scatter", "config_settings", "configfiles", "dag_settings"}
+    source = inspect.getsource(Workflow)
+    assert created < used and all(re.search(rf"\b{name}\b *[:=]", source) for name in created)
+    assert all(hasattr(Workflow, name) for name in used - created)
     for name, text in rules.items():
         assert not re.search(r"\bworkflow\.[a-z_]+\b(?!/)", re.sub(r"#.*", "", text)), name
