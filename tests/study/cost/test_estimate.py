@@ -176,3 +176,13 @@ def test_gpu_hours_are_told_where_jobs_take_gpus(done, monkeypatch, capsys):
     assert main(["--config", "overlay.yaml", "--config", "gpu.yaml", "--slots", "2", "--cold"]) == 0
     printed = capsys.readouterr().out
     assert "on 2 GPUs:" in printed and "GPU-hours:" in printed
+
+
+def test_rates_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert main(["--write", "file/rates.json"]) == 1
+    printed = capsys.readouterr().err
+    assert (
+        printed.startswith("ERROR: file/rates.json cannot be written") and printed.count("\n") == 1
+    )

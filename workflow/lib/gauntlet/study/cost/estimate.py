@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.files import write_whole
 from gauntlet.core.locations import schema_path, workflow_home
 from gauntlet.study.code_hash import code_hash
 from gauntlet.study.cost.rates import Record, RuntimeModel, learned, read_records, summed
@@ -182,11 +183,18 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, lambda fresh: fresh.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise GauntletError(f"{path} cannot be written ({error.strerror}).") from error
+
+
 def _answer(asked: argparse.Namespace) -> int:
     folders = asked.learn or [RESULTS]
     own = summed(record for folder in folders for record in learned(folder))
     if asked.write:
-        asked.write.write_text(_as_text(own), encoding="utf-8")
+        _write(asked.write, _as_text(own))
         return 0
     runtimes = RuntimeModel(own, read_records(asked.rates) if asked.rates else None)
     done = None if asked.fresh else RESULTS
