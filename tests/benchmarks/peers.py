@@ -89,7 +89,9 @@ def _spawned(options, suite: str, defense: str, name: str, batch: int) -> dict |
     given = ["--results", options.results, "--dataset", options.dataset]
     given += ["--images", str(options.images), "--part", options.part]
     given += ["--one", suite, defense, name, str(batch)]
-    done = subprocess.run([sys.executable, "-m", "tests.benchmarks.peers", *given], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.peers", *given], stdout=subprocess.PIPE, text=True
+    )
     if done.returncode:
         sys.exit(f"{suite}, {name} failed; its message stands above")
     return json.loads(done.stdout.splitlines()[-1])

@@ -86,7 +86,7 @@ def _members(norm: str, eps: float, steps: int, restarts: int, queries: int) -> 
         partial(apgd_t, targets=TARGETS, loss="margin", **common),
         partial(square, queries=queries, **area),
     )
-    return list(zip(MEMBERS, attacks, strict=True))
+    return [Member(*one) for one in zip(MEMBERS, attacks, strict=True)]
 
 
 def _most_often(

@@ -36,12 +36,11 @@ class LinfPatches:
     A proposal is written into the points, and undone where it is not better.
     """
 
-    def __init__(self, area: LinfBall, streams: Streams):
+    def __init__(self, area: LinfBall, streams: Streams, start: Tensor | None = None):
         self.shape, self.windows = area.images.shape[1:], _Windows(area.images)
         self.low, self.high = area.low.flatten(2), area.high.flatten(2)
         self.numbers = 2 + self.shape[0]
-        stripes = streams.integers(2, self.shape[0], 1, self.shape[2]).bool()
-        self.now = torch.where(stripes.to(area.low.device), area.high, area.low).flatten(2)
+        self.now = (_stripes(area, streams) if start is None else start.clone()).flatten(2)
 
     def keep(self, stay: Tensor) -> None:
         self.low, self.high, self.now = self.low[stay], self.high[stay], self.now[stay]
@@ -60,18 +59,29 @@ class LinfPatches:
         chosen = self.now if len(rows) == len(self.now) else self.now[rows]
         return chosen.unflatten(2, self.shape[1:])
 
+    def points(self) -> Tensor:
+        """Give the points [M, C, H, W] that were kept."""
+        return self.now.unflatten(2, self.shape[1:])
+
     def settle(self, better: Tensor) -> None:
         kept = torch.where(better[:, None, None], self.new, self.old)
         self.now.scatter_(2, self.index, kept)
 
 
+def _stripes(area: LinfBall, streams: Streams) -> Tensor:
+    _, channels, _, width = area.images.shape
+    up = streams.integers(2, channels, 1, width).bool()
+    return torch.where(up.to(area.low.device), area.high, area.low)
+
+
 class L2Patches:
     """Points on the sphere; a patch moves one window's mass into another, as a bump."""
 
-    def __init__(self, area: L2Ball, streams: Streams):
+    def __init__(self, area: L2Ball, streams: Streams, start: Tensor | None = None):
         self.area, self.windows = area, _Windows(area.images)
         self.numbers, self.bumps = 5 + area.images.shape[1], {}
-        self.now = self.next = self._onto_sphere(_tiled(area.images, streams))
+        delta = _tiled(area.images, streams) if start is None else start - area.images
+        self.now = self.next = self._onto_sphere(delta)
 
     def keep(self, stay: Tensor) -> None:
         self.area, self.now = self.area.select(stay), self.now[stay]
@@ -98,6 +108,10 @@ class L2Patches:
 
     def proposed(self, rows: Tensor) -> Tensor:
         return self.next
+
+    def points(self) -> Tensor:
+        """Give the points [M, C, H, W] that were kept."""
+        return self.now
 
     def settle(self, better: Tensor) -> None:
         self.now = torch.where(per_image(better), self.next, self.now)

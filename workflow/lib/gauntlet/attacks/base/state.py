@@ -66,6 +66,14 @@ class AttackState:
         values = self._values(logits, objective)
         return logits, self._record_confirmed(rows, examples, values, missed)
 
+    def ask(self, rows: Tensor, examples: Tensor) -> Tensor:
+        """Give the float32 logits [M, K] and record nothing."""
+        return self._logits(rows, examples)
+
+    def record(self, rows: Tensor, examples: Tensor, values: Tensor, missed: Tensor) -> None:
+        """Keep examples that are better than what their image has, by `ask`'s logits."""
+        self._record(rows, examples, values, missed)
+
     def result(self) -> AttackResult:
         """Give what was found."""
         return AttackResult(self.best, self.forwards, self.backwards, self.success_query)
