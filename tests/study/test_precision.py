@@ -9,6 +9,8 @@ import pytest
 
 from gauntlet.core.plugins import available
 from gauntlet.study import own_plugins, precision, specs
+from gauntlet.study.cost.resources import Sizes
+from gauntlet.study.plan import Plan
 from tests.helpers.bench import RUN, Bench, config_of, crafted
 from tests.helpers.places import LIBRARY
 
@@ -137,12 +139,21 @@ def test_a_plugin_that_says_it_in_other_words_is_refused(tmp_path):
 
 def test_the_rows_of_a_study_say_it(bench):
     run = ("quickstart", *RUN)
-    assert specs.evaluate_spec(config_of(), *run)["precision"] == {
+    assert specs.evaluate_spec(config_of(), *run)["low_precision"] == {
         "curve": "bfloat16",
         "fgsm": "bfloat16",
         "pgd40": "bfloat16",
     }
-    assert "precision" not in specs.evaluate_spec(config_of(compute={"precision": "float32"}), *run)
+    exact = config_of(compute={"precision": "float32"})
+    assert "low_precision" not in specs.evaluate_spec(exact, *run)
+
+
+def test_jobs_of_every_rule_are_sized_whatever_is_chosen(bench):
+    config = config_of()
+    sizes = Sizes(config)
+    for job in Plan(config).jobs.values():
+        assert sizes.of(job.rule, job.names).seconds > 0
+    assert {q["model"]["arch"] for q in bench.asked} == {"article_cnn"} and len(bench.asked) == 1
 
 
 @pytest.mark.slow

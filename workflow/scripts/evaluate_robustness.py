@@ -21,7 +21,7 @@ def evaluate_robustness(
     `ledgers` and `checks` follow spec["attacks"], `transfers` spec["transfer"] ([source, attack]
     pairs), `certificates` spec["certificates"]. An attack that failed its check gets no robust
     accuracy of its own. `audits` is the model's audit, or empty; `reruns` the ledger of the attack
-    that went around what the audit found (which may have no rows), or empty. spec["precision"],
+    that went around what the audit found (which may have no rows), or empty. spec["low_precision"],
     if there, names the format of gradients by attack, where it is not float32. Raises GauntletError
     if an example contradicts a certificate.
     """
@@ -55,7 +55,7 @@ def evaluate_robustness(
 
 
 def _lowered(spec: dict, row: dict) -> dict:
-    lower = spec.get("precision", {})
+    lower = spec.get("low_precision", {})
     return {"precision": lower[row["attack"]]} if row["attack"] in lower else {}
 
 

@@ -174,7 +174,7 @@ def _lowered(config: Spec, run: Run, attacks: list[str]) -> Spec:
     job = job_spec(config, run.model, run.seed)
     found = {name: craft_precision(config, run.dataset, run.model, name, job) for name in attacks}
     lower = {name: kind for name, kind in found.items() if kind != EXACT}
-    return {"precision": lower} if lower else {}
+    return {"low_precision": lower} if lower else {}
 
 
 def table_spec(config: Spec, study: str) -> Spec:
