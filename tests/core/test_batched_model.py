@@ -82,13 +82,60 @@ def test_logits_that_are_no_numbers_name_their_image():
         state.judge(torch.tensor([5, 23]), images[[5, 23]])
 
 
+def _weighed(model, images, labels, precision: str):
+    def objective(logits, rows):
+        return torch.nn.functional.cross_entropy(logits, labels[rows], reduction="none")
+
+    return BatchedModel(model, 16, precision).gradient(images, objective)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("sure", [1, 10, 25])
+def test_small_gradients_of_a_sure_model_are_not_taken_for_zero(precision, sure, case):
+    """They are below the smallest number of float16, and all the same show the way."""
+    bare, images, _ = case
+
+    def model(images):
+        logits = bare(images)
+        return sure * logits * 4 / logits.detach().std(1, keepdim=True)
+
+    labels = model(images).argmax(1)
+    exact, low = (_weighed(model, images, labels, name)[0] for name in ("float32", precision))
+    moved = exact.flatten(1).abs().amax(1) > 0
+    assert moved.any() and (low.flatten(1).abs().amax(1) > 0)[moved].all()
+    angles = torch.cosine_similarity(
+        exact.flatten(1).double() / exact.flatten(1).abs().amax(1, keepdim=True),
+        low.flatten(1).double() / low.flatten(1).abs().amax(1, keepdim=True),
+    )
+    assert angles[moved].median() > 0.95
+
+
+def test_only_the_images_that_overflow_are_asked_again(case):
+    """What float32 gives for one image does not depend on its neighbors."""
+    seen = []
+
+    def model(images):
+        seen.append(len(images))
+        bright = images[:, :1].amax((2, 3)) > 0.99
+        logits = images.flatten(1)[:, :3] * torch.where(bright, 1e6, 1.0)
+        return logits.half() if torch.is_autocast_enabled("cpu") else logits
+
+    images, labels = torch.rand(16, 1, 8, 8) * 0.9, torch.zeros(16, dtype=torch.int64)
+    images[[3, 11], 0, 4, 4] = 1.0
+    half = _weighed(model, images, labels, "float16")
+    exact = _weighed(model, images, labels, "float32")
+    assert seen == [16, 8, 16]  # two images, filled up to a whole chunk
+    for found, right in zip(half, exact, strict=True):
+        assert found.isfinite().all()
+        assert torch.allclose(found, right, rtol=0.01, atol=1e-3)
+
+
 def test_overflow_in_a_lower_precision_is_asked_again_in_float32():
     def model(images):
         return (images.flatten(1) @ torch.ones(4, 2)) * 1e5  # beyond float16
 
     images = torch.full((8, 1, 2, 2), 0.5)
     batched = BatchedModel(model, 8, "float16")
-    assert batched.fast_logits(images).isfinite().all()
     assert batched.gradient(images, lambda logits, rows: logits.sum(1))[0].isfinite().all()
 
 

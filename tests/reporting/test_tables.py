@@ -8,7 +8,7 @@ import pytest
 from gauntlet.core import records
 from gauntlet.core.errors import GauntletError
 from gauntlet.evaluation import summary
-from gauntlet.reporting import audit_columns, cells, formatting, headline, terminal
+from gauntlet.reporting import audit_columns, cells, formatting, headline, tables, terminal
 from publish_tables import publish_tables
 from tests.helpers import builders
 
@@ -99,6 +99,18 @@ def test_the_worst_audit_of_any_seed_counts():
 def test_seeds_with_other_images_are_refused():
     with pytest.raises(GauntletError, match="digits/cnn/pgd_at/pgd has"):
         summary.summarize([row(), row(seed="1", n="99")])
+
+
+def test_gradients_in_a_lower_precision_are_said_below_the_tables():
+    low = [row(seed=seed, precision="bfloat16", eps=eps) for seed in (0, 1) for eps in (0.1, 0.2)]
+    joined = summary.summarize(
+        [row(attack="square"), *low, row(attack="fgsm", precision="bfloat16")]
+    )
+    (line,) = tables.precisions(joined)
+    assert line.startswith("Gradients in bfloat16, cnn on digits: pgd, fgsm.")
+    assert all("precision" not in cells.summary_cells(one) for one in joined)
+    assert "precision" not in cells.robustness_cells(low[0] | {"audit": None})
+    assert tables.precisions(summary.summarize([row()])) == []
 
 
 @pytest.mark.parametrize(

@@ -69,24 +69,3 @@ def test_all_defenses_are_sources_of_a_matrix():
     sets = specs.transfer_sets(config, "quickstart", "trades")
     names = config["studies"]["quickstart"]["defenses"]
     assert sets == [(name, "pgd40") for name in names if name != "trades"]
-
-
-@pytest.mark.parametrize(
-    ("flags", "device", "wanted", "message"),
-    [
-        ("fpu amx_bf16 avx2", "cpu", "auto", "bfloat16"),
-        ("fpu avx512_bf16", "cpu", "auto", "bfloat16"),
-        ("fpu avx2", "cpu", "auto", "float32"),
-        ("fpu avx2", "cuda", "auto", "bfloat16"),
-        ("fpu avx2", "mps", "auto", "float32"),
-        ("fpu amx_bf16", "cpu", "float32", "float32"),
-        ("fpu avx2", "cpu", "float16", "float16"),
-    ],
-)
-def test_auto_takes_the_precision_that_is_native(flags, device, wanted, message, tmp_path):
-    from gauntlet.study import specs
-
-    info = tmp_path / "cpuinfo"
-    info.write_text(f"processor : 0\nflags\t\t: {flags}\n")
-    config = completed({"compute": {"device": device, "precision": wanted}})
-    assert specs.precision(config, cpuinfo=str(info)) == message

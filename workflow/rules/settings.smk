@@ -7,7 +7,7 @@ import gc
 import json
 import os
 
-from gauntlet.study import models, schema, specs, strict_yaml
+from gauntlet.study import models, precision, schema, specs, strict_yaml
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
@@ -46,6 +46,7 @@ os.environ.update(
     GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),
     GAUNTLET_CHECKPOINT_MINUTES=str(SETTINGS["compute"]["checkpoint_minutes"]),
 )
+precision.keep_in(precision.STUDY_FOLDER)  # a job on another machine finds there what was planned
 GPUS = int(device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all
 THREADS = SETTINGS["compute"]["threads"]
 

@@ -21,7 +21,8 @@ def evaluate_robustness(
     `ledgers` and `checks` follow spec["attacks"], `transfers` spec["transfer"] ([source, attack]
     pairs), `certificates` spec["certificates"]. An attack that failed its check gets no robust
     accuracy of its own. `audits` is the model's audit, or empty; `reruns` the ledger of the attack
-    that went around what the audit found (which may have no rows), or empty. Raises GauntletError
+    that went around what the audit found (which may have no rows), or empty. spec["low_precision"],
+    if there, names the format of gradients by attack, where it is not float32. Raises GauntletError
     if an example contradicts a certificate.
     """
     from gauntlet.core.records import RUN_NAMES, read_json, write_json, write_rows
@@ -41,7 +42,7 @@ def evaluate_robustness(
     chosen = {name: training[name] for name in ("selection", "selected_epoch")}
     chosen["audit"] = _audit(audits[0]) if audits else None
     rows = [
-        run | row | certified_accuracy.certified(row, proven) | chosen
+        run | row | certified_accuracy.certified(row, proven) | chosen | _lowered(spec, row)
         for row in measured.pop("rows")
     ]
     write_rows(table, metrics.COLUMNS, map(robustness_cells, rows))
@@ -51,6 +52,11 @@ def evaluate_robustness(
         for ledger, about in zip(proven, spec["certificates"], strict=True)
     ]
     write_json(record, whole, sort=False)
+
+
+def _lowered(spec: dict, row: dict) -> dict:
+    lower = spec.get("low_precision", {})
+    return {"precision": lower[row["attack"]]} if row["attack"] in lower else {}
 
 
 def _audit(path: str) -> dict:

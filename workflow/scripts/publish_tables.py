@@ -47,6 +47,7 @@ def publish_tables(
     ]
     notes = [*tables.warnings(joined), *audit_columns.lines(joined), *tables.NOTES]
     notes += certificate_tables.NOTES if proven else ()
+    notes += tables.precisions(joined)
     Path(summary_md).write_text(tables.markdown(spec["study"], parts, notes), encoding="utf-8")
     Path(summary_tex).write_text(tables.latex(spec["study"], parts, notes), encoding="utf-8")
 

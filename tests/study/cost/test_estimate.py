@@ -163,6 +163,7 @@ def test_it_prints_a_table_and_refuses_what_cannot_be_read(done, monkeypatch, ca
     assert main(["--config", "overlay.yaml", "--slots", "4", "--fresh"]) == 0
     printed = capsys.readouterr().out
     assert "craft_examples" in printed and "on 4 cores:" in printed and "MB" in printed
+    assert "gradients (training, attacks): float32" in printed
     assert main(["--config", "nowhere.yaml"]) == 1
     assert "nowhere.yaml is no YAML file" in capsys.readouterr().err
     assert main(["--write", "own.json"]) == 0

@@ -30,7 +30,8 @@ def attack(
     unit (a fraction as text, '8/255', is allowed); without one it is 8/255 for linf, 0.5 for l2 and
     12 for l1. `norm` is linf where the attack knows it. `settings` are the attack's own, with the
     defaults of the workflow's configuration. `batch` images go through the model at a time (chosen
-    by device), gradients are computed in `precision`. A module is attacked with all its parts in
+    by device), gradients are computed in `precision` where the attack loses nothing by it (it says
+    LOW_PRECISION), else in float32. A module is attacked with all its parts in
     eval mode; give a random defense, such as dropout that stays on, as a function. The model keeps
     its mode and its gradients. Raises GauntletError (a ValueError) that names a wrong value and
     what is allowed.

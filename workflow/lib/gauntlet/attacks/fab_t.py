@@ -182,7 +182,7 @@ def _step(
 
 def _step_back(state: MinimumNormState, candidates: Candidates, beta: float) -> None:
     """Record misclassified points, and move them towards their images."""
-    _, missed = state.screen(candidates.rows, candidates.points)
+    _, missed = state.judge(candidates.rows, candidates.points)
     places = missed.nonzero().squeeze(1)
     candidates.record(state, places)
     images = state.images[candidates.rows[places]]

@@ -13,6 +13,7 @@ from gauntlet.core.threat_models import AttackResult
 NORMS = ("linf", "l2")
 FOR_TRAINING = True
 CHECK_SLACK = 1.0
+LOW_PRECISION = True
 DEFAULT_STEP = "1.25 * eps if random_start else eps"
 FORWARDS = "2"
 BACKWARDS = "1"

@@ -12,6 +12,7 @@ from gauntlet.core.threat_models import AttackResult
 
 NORMS = ("linf", "l2")
 CHECK_SLACK = 0.5
+LOW_PRECISION = True
 DEFAULT_STEP = "eps / steps"
 FORWARDS = "steps + 1"
 BACKWARDS = "steps"

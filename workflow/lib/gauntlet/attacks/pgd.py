@@ -18,6 +18,7 @@ from gauntlet.core.threat_models import AttackResult
 NORMS = ("linf", "l2")
 FOR_TRAINING = True
 CHECK_SLACK = 0.1
+LOW_PRECISION = True
 DEFAULT_STEP = "2.5 * eps / steps"
 FORWARDS = "restarts * (steps + 1)"
 BACKWARDS = "restarts * steps"

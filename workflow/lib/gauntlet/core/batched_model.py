@@ -34,12 +34,12 @@ class BatchedModel:
     """A callable model that is called with chunks of at most `batch` images.
 
     Calling it gives float32 logits [N, K] without a gradient; `answers` says what the model may
-    give. `precision` is that of `gradient` and `fast_logits` alone; with `samples` above 1, for a
-    model that answers differently each time, `gradient` gives the mean of that many passes
-    (expectation over transformation, Athalye et al. 2018, "Obfuscated Gradients Give a False Sense
-    of Security"). If the model has another dtype, images are converted to it; a model that changes
-    its input in place gets a copy. Raises ValueError for a batch or samples below 1 or a precision
-    that is not one of PRECISIONS.
+    give. `precision` is that of `gradient` alone; with `samples` above 1, for a model that answers
+    differently each time, `gradient` gives the mean of that many passes (expectation over
+    transformation, Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security"). If
+    the model has another dtype, images are converted to it; a model that changes its input in place
+    gets a copy. Raises ValueError for a batch or samples below 1 or a precision that is not one of
+    PRECISIONS.
     """
 
     def __init__(
@@ -81,22 +81,10 @@ class BatchedModel:
         """Give the same model, which raises GauntletError if it has fewer classes."""
         return self._with(_least_classes=classes)
 
-    @torch.no_grad()
-    def fast_logits(self, images: Tensor) -> Tensor:
-        """Give logits [N, K] in the precision of gradients, not exact enough to judge by."""
-        parts = [self._fast_logits(images, rows) for rows in _chunks(images, self.batch)]
-        return torch.cat(parts) if parts else images.new_zeros(0, 1)
-
     def _with(self, **changed) -> "BatchedModel":
         other = copy.copy(self)
         vars(other).update(changed)
         return other
-
-    def _fast_logits(self, images: Tensor, rows: Tensor) -> Tensor:
-        kind = images.device.type
-        with torch.autocast(kind, getattr(torch, self.precision), self.low_precision):
-            logits = self._asked(_padded(images, rows))[: len(rows)].float()
-        return logits if bool(logits.isfinite().all()) else self._float32_logits(images, rows)
 
     def _mean_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
         if self.samples == 1:
@@ -119,12 +107,19 @@ class BatchedModel:
             return self._one_gradient(images, rows, objective)
 
     def _one_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
-        if self.low_precision:
-            kind = images.device.type
-            with torch.autocast(kind, getattr(torch, self.precision)):
-                leaf, logits = self._forward(images, rows)
-            if bool(logits.isfinite().all()):  # float16 can overflow; then float32 is used
-                return _backward(leaf, logits, rows, objective)
+        if not self.low_precision:
+            return self._exact_gradient(images, rows, objective)
+        with torch.autocast(images.device.type, getattr(torch, self.precision)):
+            leaf, logits = self._forward(images, rows)
+        found = _scaled_backward(leaf, logits, rows, objective)
+        wrong = ~(found[0].flatten(1).isfinite().all(1) & found[2].isfinite().all(1))
+        if bool(wrong.any()):  # float16 can overflow; then float32 is used
+            exact = self._exact_gradient(images, rows[wrong], objective)
+            for column, part in zip(found, exact, strict=True):
+                column[wrong] = part
+        return found
+
+    def _exact_gradient(self, images: Tensor, rows: Tensor, objective: Objective):
         leaf, logits = self._forward(images, rows)
         _require_finite(logits, rows)
         return _backward(leaf, logits, rows, objective)
@@ -192,16 +187,30 @@ def _own_dtype(model: Callable) -> torch.dtype | None:
 def _backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
     with torch.enable_grad():
         values = objective(logits, rows)
-        gradient = _gradient(values, leaf)
+        gradient = _gradient(values.sum(), leaf)
     return gradient[: len(rows)].float(), values.detach(), logits.detach()
 
 
-def _gradient(values: Tensor, leaf: Tensor) -> Tensor:
+def _scaled_backward(leaf: Tensor, logits: Tensor, rows: Tensor, objective: Objective):
+    """Do as `_backward`, with each image's gradient by its logits brought to size 1 on the way.
+
+    Those of a confident model are small: a lower precision would take some of them for 0.
+    """
+    with torch.enable_grad():
+        values = objective(logits, rows)
+        outer = _gradient(values.sum(), logits)
+    size = outer.abs().amax(1, keepdim=True)
+    size = torch.where(size > 0, size, 1.0)
+    gradient = _gradient(logits, leaf, outer / size)[: len(rows)].float()
+    return gradient * size.view(-1, *[1] * (leaf.dim() - 1)), values.detach(), logits.detach()
+
+
+def _gradient(values: Tensor, leaf: Tensor, outer: Tensor | None = None) -> Tensor:
     """Give the gradient by the leaf: zeros for a model that does not propagate any."""
     if not values.requires_grad:
         return torch.zeros_like(leaf)
     try:
-        return torch.autograd.grad(values.sum(), leaf, materialize_grads=True)[0]
+        return torch.autograd.grad(values, leaf, outer, materialize_grads=True)[0]
     except RuntimeError as error:
         if REENTRANT in str(error):
             raise GauntletError(
@@ -218,8 +227,10 @@ def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:
 
 
 def _padded(images: Tensor, rows: Tensor) -> Tensor:
-    """Take consecutive rows, and repeat the first up to a multiple of CHUNK_MULTIPLE."""
-    part = images[rows[0] : rows[-1] + 1].detach()
+    """Take rows, and repeat the first up to a multiple of CHUNK_MULTIPLE."""
+    first, last = int(rows[0]), int(rows[-1])
+    consecutive = last - first + 1 == len(rows)
+    part = images[first : last + 1].detach() if consecutive else images[rows].detach()
     missing = -len(rows) % CHUNK_MULTIPLE
     if not missing:
         return part.clone(memory_format=torch.preserve_format)

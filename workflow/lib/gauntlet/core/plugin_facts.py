@@ -8,8 +8,10 @@ Constants that are read, all optional unless a message says otherwise:
 - attacks: NORMS; THREAT and SIZE (of an attack without a norm: the name of its threat model, and
   the setting that says how large it is); GRADIENT_FREE; FOR_TRAINING (a defense may use it);
   DEFAULT_STEP (formula of an absent `step`); CHECK_SLACK (how much further than the exact distance
-  it may need to go, as a share of it); FORWARDS and BACKWARDS (formulas: passes of an image that is
-  never misclassified), DRAW_FORWARDS (formula: passes of one example with `early_stop=False`).
+  it may need to go, as a share of it); LOW_PRECISION (True only if it was measured to lose nothing
+  with gradients in a lower precision than float32); FORWARDS and BACKWARDS (formulas: passes of an
+  image that is never misclassified), DRAW_FORWARDS (formula: passes of one example with
+  `early_stop=False`).
 - defenses: NEEDS_RAMP; FORWARDS and UPDATES (formulas: passes of an image without those of the
   attack inside, and how many of them reach the weights).
 - data: SHAPE, CLASS_COUNT, IMAGES (a number, or one each for train and test), LAYOUT.
@@ -58,6 +60,16 @@ class PluginFacts:
         """Tell whether an attack looks for the nearest example: one run serves every eps."""
         eps = self.arguments.get("eps")
         return "norm" in self.arguments and (eps is None or eps.default is None)
+
+    @property
+    def low_precision(self) -> bool:
+        """Tell whether an attack may take its gradients in a lower precision than float32.
+
+        Never without gradients, nor on the way to the nearest example: such examples lie on the
+        boundary, whose two sides a lower precision confuses.
+        """
+        declared = self.get("LOW_PRECISION") is True
+        return declared and not (self.get("GRADIENT_FREE") or self.minimum_norm)
 
     @property
     def names(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def summarize(rows: Sequence[dict]) -> list[dict]:
 
     Intervals are Wilson's for the mean accuracy and the n images that all seeds share.
     `success_by` adds up images by attack; `audits` and `warnings` are lists of {seeds, value}, with
-    the seeds that each value holds for.
+    the seeds that each value holds for. `precision` is there if gradients were not float32.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -54,6 +54,7 @@ def _joined(rows: list[dict]) -> dict:
     for short, column in MEANS.items():
         joined[f"{short}_mean"] = rounded(mean_std(rows, column)[0])
     joined["success_by"] = _success_by(rows)
+    joined |= {"precision": rows[0]["precision"]} if "precision" in rows[0] else {}
     return joined | {"audits": by_seed(rows, "audit"), "warnings": by_seed(rows, "warnings")}
 
 

@@ -35,7 +35,8 @@ def _by_seed(found: Sequence[Mapping], text) -> str:
 
 def robustness_cells(row: Mapping) -> dict:
     """Give a measured row as the robustness table shows it."""
-    kept = {name: value for name, value in row.items() if name != "warnings"}
+    aside = ("precision", "warnings")
+    kept = {name: value for name, value in row.items() if name not in aside}
     return kept | {
         "success_by": success_text(row["success_by"]),
         "audit": audit_text(row["audit"]),
@@ -45,7 +46,8 @@ def robustness_cells(row: Mapping) -> dict:
 
 def summary_cells(row: Mapping) -> dict:
     """Give a row over all seeds as the summary table shows it."""
-    kept = {name: value for name, value in row.items() if name not in ("audits", "warnings")}
+    aside = ("audits", "precision", "warnings")
+    kept = {name: value for name, value in row.items() if name not in aside}
     return kept | {
         "success_by": success_text(row["success_by"]),
         "audit": audits_text(row["audits"]),

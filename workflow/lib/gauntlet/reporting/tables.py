@@ -159,6 +159,19 @@ def warnings(rows: Sequence[dict]) -> list[str]:
     return list(found)
 
 
+def precisions(rows: Sequence[dict]) -> list[str]:
+    """Say of which attacks the gradients were in a lower precision than float32: a line each."""
+    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    for row in (row for row in rows if "precision" in row):
+        key = (row["precision"], row["dataset"], row["model"])
+        found.setdefault(key, {})[row["attack"]] = None
+    return [
+        f"Gradients in {precision}, {model} on {dataset}: {', '.join(attacks)}. Every success is "
+        "judged in float32."
+        for (precision, dataset, model), attacks in found.items()
+    ]
+
+
 def markdown(title: str, parts: Sequence[Table], notes: Sequence[str]) -> str:
     """Write tables and notes in Markdown."""
     blocks = [f"# {title}"]

@@ -14,6 +14,7 @@ from gauntlet.core import scoring
 from gauntlet.core.batched_model import BatchedModel, NonFiniteLogits
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.image_rng import Streams
+from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import load, load_module
 from gauntlet.core.progress import Progress
 from gauntlet.core.threat_models import AttackResult, distance, per_image
@@ -103,12 +104,9 @@ def craft(
 
 
 def batched_for(model, point: dict, batch: int, precision: str) -> BatchedModel:
-    """Give the model as an attack sees it: in batches, with gradients of some precision.
-
-    Nearest examples lie on the boundary, where a lower precision confuses the two sides: such
-    attacks take their gradients in float32.
-    """
-    return BatchedModel(model, batch, "float32" if is_minimal(point) else precision)
+    """Give the model in batches; float32 for an attack that may lose in a lower precision."""
+    lower = facts("attacks", point["kind"]).low_precision
+    return BatchedModel(model, batch, precision if lower else "float32")
 
 
 def members_of(point: dict) -> tuple[str, ...]:

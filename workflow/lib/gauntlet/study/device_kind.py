@@ -1,4 +1,4 @@
-"""On what a configuration's jobs compute: device and precision. Standard library only."""
+"""On what a configuration's jobs compute. Standard library only."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 BFLOAT_FLAGS = {"amx_bf16", "avx512_bf16"}
+PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "model name")
 
 
 def device_kind(
@@ -33,23 +34,31 @@ def device_kind(
     return "mps" if platform == "darwin" and machine() == "arm64" else "cpu"
 
 
-def precision(config: dict[str, Any], *, cpuinfo: str = "/proc/cpuinfo") -> str:
-    """Resolve `compute.precision`: auto is bfloat16 where the device multiplies it natively.
+def multiplies_bfloat16(device: str, *, cpuinfo: str = "/proc/cpuinfo") -> bool:
+    """Tell whether a device of this machine multiplies bfloat16 natively: CUDA, or a CPU's flags.
 
-    That is on CUDA, and on a CPU whose flags say so; else float32.
+    `cpuinfo` is the file that lists the flags.
     """
-    wanted = config["compute"]["precision"]
-    if wanted != "auto":
-        return wanted
-    device = device_kind(config)
-    native = _multiplies_bfloat16(cpuinfo) if device == "cpu" else device == "cuda"
-    return "bfloat16" if native else "float32"
+    if device != "cpu":
+        return device == "cuda"
+    return bool(BFLOAT_FLAGS & set(processor(cpuinfo).get("flags", "").split()))
+
+
+def processor_name(*, cpuinfo: str = "/proc/cpuinfo") -> str:
+    """Name the processor's model, as exactly as the system does; "" if it does not."""
+    known = processor(cpuinfo)
+    return " / ".join(known[key] for key in PROCESSOR if key in known)
 
 
 @cache
-def _multiplies_bfloat16(cpuinfo: str) -> bool:
-    if not os.path.exists(cpuinfo):
-        return False
-    with open(cpuinfo, encoding="utf-8") as stream:
-        flags = next((line.split() for line in stream if line.startswith("flags")), [])
-    return bool(BFLOAT_FLAGS & set(flags))
+def processor(cpuinfo: str) -> dict[str, str]:
+    """Read what a file such as /proc/cpuinfo says of the first processor; empty without one."""
+    try:
+        with open(cpuinfo, encoding="utf-8") as stream:
+            lines = [line.partition(":") for line in stream]
+    except OSError:
+        return {}
+    found: dict[str, str] = {}
+    for key, _, value in lines:
+        found.setdefault(key.strip(), value.strip())
+    return found

@@ -22,6 +22,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 NORMS = ("linf", "l2", "l1")
 FORMULAS = (*("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"), *("DEFAULT_STEP", "LAYERS"))
 NUMBERS = ("CHECK_SLACK", "ORDER")
+SWITCHES = ("LOW_PRECISION",)
 REFINES = "a JSON schema such as {'minimum': 1}, without $ref and allOf"
 # Arguments that the function of a plug-in must have.
 WANTED = {"attacks": "streams", "training.defenses": "generator"}
@@ -78,6 +79,9 @@ def _file(family: str, name: str, path: Path) -> Iterator[str]:
     for key in (key for key in NUMBERS if key in known.constants):
         if type(known.get(key)) not in (int, float) or not known.get(key) >= 0:
             yield f"{key} in {path} is {known.get(key)!r:.80}; allowed is a number of 0 or more."
+    for key in (key for key in SWITCHES if key in known.constants):
+        if not isinstance(known.get(key), bool):
+            yield f"{key} in {path} is {known.get(key)!r:.80}; allowed are True and False."
     wanted = WANTED.get(family)
     if wanted and wanted not in known.arguments:
         yield f"The function of {path} has no keyword-only argument '{wanted}'; it must have one."

@@ -12,10 +12,11 @@ from typing import Any
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.records import Run
 from gauntlet.study import certificates
-from gauntlet.study.device_kind import device_kind, precision
+from gauntlet.study.device_kind import device_kind
 from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
+from gauntlet.study.precision import EXACT, check_precision, craft_precision
 from gauntlet.study.resolve import attack_points, init_source, own_settings
 from gauntlet.study.split_settings import chosen_indices
 
@@ -94,10 +95,12 @@ def craft_spec(
     """
     settings, run = config["attacks"][attack], (dataset, model, defense, int(seed))
     draws = settings.get("loss_draws", 0) if part == "test" else 1
-    own = {"loss_draws": draws, "part": part, "precision": precision(config)}
+    job = job_spec(config, model, seed)
+    precision = craft_precision(config, dataset, model, attack, job)
+    own = {"loss_draws": draws, "part": part, "precision": precision}
     if names := certificates.sparing(config, *run, attack, part):
         own["spare"] = {"sample": certificates.sample(config, *run, names)}
-    return ordered(job_spec(config, model, seed) | own | {"points": attack_points(settings)})
+    return ordered(job | own | {"points": attack_points(settings)})
 
 
 def shard_spec(config: Spec, *, scatteritem: str, **names) -> Spec:
@@ -114,7 +117,7 @@ def check_spec(config: Spec, attack: str) -> Spec:
     """Say which attack is held against models of known distance, and how it is computed."""
     compute, device = config["compute"], device_kind(config)
     chosen = {"batch": compute["batch"] or CHUNKS[device], "threads": compute["threads"]}
-    chosen |= {"device": device, "precision": precision(config)}
+    chosen |= {"device": device, "precision": check_precision(config, attack)}
     return ordered(chosen | {"points": attack_points(config["attacks"][attack])})
 
 
@@ -162,7 +165,16 @@ def evaluate_spec(
     nearest = [name for name in attacks if facts("attacks", kinds[name]).minimum_norm]
     shown = {"attacks": attacks, "minimal": nearest, "transfer": sets}
     proofs = [certificates.described(config, name) for name in lists["certificates"]]
+    shown |= _lowered(config, run, attacks)
     return ordered(run._asdict() | shown | {"certificates": proofs})
+
+
+def _lowered(config: Spec, run: Run, attacks: list[str]) -> Spec:
+    """Say which attacks take their gradients in a lower precision, and in which."""
+    job = job_spec(config, run.model, run.seed)
+    found = {name: craft_precision(config, run.dataset, run.model, name, job) for name in attacks}
+    lower = {name: kind for name, kind in found.items() if kind != EXACT}
+    return {"low_precision": lower} if lower else {}
 
 
 def table_spec(config: Spec, study: str) -> Spec:

@@ -58,13 +58,8 @@ class AttackState:
         return logits, missed
 
     def screen(self, rows: Tensor, examples: Tensor, objective: Objective | None = None):
-        """Do as `judge`, but in the lower precision first; float32 then confirms each success."""
-        if not self.batched.low_precision:
-            return self.judge(rows, examples, objective)
-        logits = self._logits(rows, examples, self.batched.fast_logits)
-        missed = logits.argmax(1) != self.labels[rows]
-        values = self._values(logits, objective)
-        return logits, self._record_confirmed(rows, examples, values, missed)
+        """Do as `judge`: what asks only logits is computed in float32."""
+        return self.judge(rows, examples, objective)
 
     def ask(self, rows: Tensor, examples: Tensor) -> Tensor:
         """Give the float32 logits [M, K] and record nothing."""
@@ -83,9 +78,9 @@ class AttackState:
             return torch.full_like(logits[:, 0], -INFINITE)
         return objective(logits, torch.arange(len(logits), device=logits.device))
 
-    def _logits(self, rows: Tensor, examples: Tensor, ask=None) -> Tensor:
+    def _logits(self, rows: Tensor, examples: Tensor) -> Tensor:
         try:
-            logits = (ask or self.batched)(examples)
+            logits = self.batched(examples)
         except NonFiniteLogits as error:
             raise NonFiniteLogits(int(rows[error.row])) from None
         self._count(rows, self.forwards)

@@ -8,6 +8,7 @@ code count as done.
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,14 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_whole
 from gauntlet.core.locations import schema_path, workflow_home
 from gauntlet.study.code_hash import code_hash
-from gauntlet.study.cost.rates import Record, RuntimeModel, learned, read_records, summed
+from gauntlet.study.cost.rates import (
+    Record,
+    RuntimeModel,
+    learned,
+    precision_of,
+    read_records,
+    summed,
+)
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.cost.schedule import Task, critical_seconds, makespan, upward_ranks
 from gauntlet.study.cost.work import work_of
@@ -34,6 +42,7 @@ STARTING = 4.0  # seconds until Snakemake's first job starts
 PLANNING = 0.003  # seconds in which Snakemake plans a job
 MODELS = ("train_model", "import_model")  # rules whose jobs keep two files of weights
 KEPT = {"craft_examples": 1, "gather_examples": 1, "rerun_attack": 1}  # rules that keep examples
+GRADIENTS = ("train_model", "craft_examples", "craft_shard")  # rules with a choice of precision
 FLOAT, ROW, TABLE = 4, 170, 40_000  # bytes: of a number, of a ledger's row, of a table or figure
 
 
@@ -133,7 +142,15 @@ def _words(estimate: Estimate, tasks: Mapping[str, Task], slots: int) -> list[st
     lines[0] += f" (no fewer than {span(critical_seconds(tasks))} on any number of them)"
     if estimate.gpu:
         lines.append(f"GPU-hours: {gpu / 3600:.2f}")
-    return [*lines, f"results on disk: {kept / 1e6:.0f} MB"]
+    return [*lines, f"results on disk: {kept / 1e6:.0f} MB", *_formats(estimate)]
+
+
+def _formats(estimate: Estimate) -> list[str]:
+    """Say in which number formats trainings and attacks take their gradients, if any do."""
+    jobs = [job for job in estimate.plan.jobs.values() if job.rule in GRADIENTS]
+    counts = Counter(precision_of(job.rule, estimate.plan.spec(job)) for job in jobs)
+    shares = [f"{name} {count} jobs" for name, count in counts.most_common()]
+    return [f"gradients (training, attacks): {', '.join(shares)}"] if shares else []
 
 
 def span(seconds: float) -> str:
