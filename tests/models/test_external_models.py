@@ -21,6 +21,7 @@ from gauntlet.stages import import_checks
 from gauntlet.stages.import_model import import_weights
 from gauntlet.stages.import_record import report
 from tests.helpers import tiny
+from tests.helpers.onnx_files import onnx_file
 
 SHAPE, CLASSES = (3, 8, 8), 5
 IMAGES = torch.rand(11, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -231,23 +232,6 @@ def test_an_onnx_chain_becomes_plain_layers(tmp_path):
     kinds = [type(layer) for layer in network]
     assert isinstance(network, nn.Sequential)
     assert kinds[:1] == [nn.Conv2d] and kinds[-1] is nn.Linear and nn.ReLU in kinds
-
-
-def onnx_file(nodes, constants=(), shape=("n", *SHAPE), opset=17) -> bytes:
-    """Write an ONNX file by hand."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    made = [numpy_helper.from_array(value.numpy(), name) for name, value in constants]
-    graph = helper.make_graph(
-        [helper.make_node(*node[:3], **(node[3] if len(node) > 3 else {})) for node in nodes],
-        "net",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-        made,
-    )
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("their.ops", 1)]
-    return helper.make_model(graph, opset_imports=opsets).SerializeToString()
 
 
 LAST = ("Flatten", ["h"], ["y"])

@@ -12,6 +12,7 @@ from gauntlet.models.external.archives import require_content, require_sizes
 from gauntlet.models.external.bundle import pack
 from gauntlet.models.external.matching import matched
 from gauntlet.models.external.states import read_state
+from gauntlet.stages import import_agreement
 from gauntlet.study.models import holds_network
 
 NORMALISATION = ("mean", "std")
@@ -22,13 +23,18 @@ class Imported:
     """What was made of a file.
 
     state: what is saved. sha256: the file's. notes: what was done to read it. rebuild: builds the
-    model with other input settings; None where the file or the factory sets them itself.
+    model with other input settings; None where the file or the factory sets them itself. warnings:
+    what could not be checked. content, reference: the file as it is, and the model that asks its
+    own engine, where it has one.
     """
 
     state: dict[str, Tensor]
     sha256: str | None = None
     notes: list[str] = field(default_factory=list)
     rebuild: Callable[[dict], Classifier] | None = None
+    warnings: list[str] = field(default_factory=list)
+    content: bytes = b""
+    reference: Classifier | None = None
 
 
 def import_weights(
@@ -66,15 +72,34 @@ def _artefact(
 ) -> Imported:
     require_sizes(path)
     content = Path(path).read_bytes()
-    try:
-        build_model(settings, shape, classes, 0, content)
-    except GauntletError as error:
-        raise GauntletError(f"{path} cannot be used: {error}") from error
 
     def rebuild(changed: dict) -> Classifier:
         return build_model(changed, shape, classes, 0, content)
 
-    return Imported(pack(content), digest, rebuild=rebuild)
+    given = Imported(pack(content), digest, rebuild=rebuild, content=content)
+    try:
+        model = rebuild(settings)
+        _compare(given, model, settings, shape, classes)
+    except GauntletError as error:
+        raise GauntletError(f"{path} cannot be used: {error}") from error
+    return given
+
+
+def _compare(
+    given: Imported, model: Classifier, settings: dict, shape: tuple[int, int, int], classes: int
+) -> None:
+    """Hold a model against the file's own engine, where there is one, on random images."""
+    try:
+        given.reference = import_agreement.reference_of(settings, shape, classes, given.content)
+    except (GauntletError, ImportError) as error:
+        given.warnings.append(f"its logits were not compared with ONNX Runtime's: {error}")
+    if given.reference is not None:
+        images = import_agreement.random_images(shape)
+        given.notes.append(
+            import_agreement.require_agreement(
+                model, given.reference, images, "random images", given.content, settings
+            )
+        )
 
 
 def _whole(
