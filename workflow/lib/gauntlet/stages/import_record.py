@@ -5,7 +5,7 @@ import logging
 from torch import Tensor, nn
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.stages import import_agreement, import_checks
+from gauntlet.stages import import_agreement, import_checks, import_steadiness
 from gauntlet.stages.import_model import Imported
 from gauntlet.study.matrix import AS_GIVEN
 
@@ -29,7 +29,8 @@ def report(
     import_checks.require_answers(model, images, classes, name)
     accuracy = import_checks.clean_accuracy(model, images, labels, spec["batch"])
     notes = [*given.notes, *_agreement(settings, given, model, images, name)]
-    warnings = given.warnings + _accuracy(spec, given, accuracy, images, labels, classes)
+    warnings = given.warnings + import_steadiness.steadiness_warnings(model, images, name)
+    warnings += _accuracy(spec, given, accuracy, images, labels, classes)
     if settings.get("gradients", True):
         warnings += import_checks.gradient_warnings(model, images, labels, spec["batch"], name)
     for note in notes:
