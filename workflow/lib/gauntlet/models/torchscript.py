@@ -17,8 +17,8 @@ def torchscript(
 ) -> nn.Module:
     """Load a TorchScript network for images of `shape` (C, H, W) from a file's content.
 
-    The file holds a program in PyTorch's own small language. Raises GauntletError if it is none, was
-    traced in train mode, or cannot take such images.
+    The file holds a program in PyTorch's own small language. Raises GauntletError if it is none,
+    was traced in train mode, or cannot take such images.
     """
     if not any(name.endswith("constants.pkl") for name in _names(artefact)):
         raise GauntletError(

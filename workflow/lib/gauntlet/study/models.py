@@ -30,20 +30,6 @@ def model_problems(config: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def missing_weights(config: dict[str, Any]) -> list[str]:
-    """Say which weights of the studies that are run are no file, nor made by the workflow."""
-    named = [name for study in config["run"] for name in config["studies"][study]["models"]]
-    problems = []
-    for name in dict.fromkeys(named):
-        path = local_weights(config["models"][name])
-        if path and not path.startswith(MADE) and not os.path.isfile(path):
-            problems.append(
-                f"models.{name}.weights is '{path}', but there is no such file; allowed is a "
-                f"file's path, seen from {os.getcwd()}, or an http(s) URL."
-            )
-    return problems
-
-
 def local_weights(model: dict[str, Any]) -> str | None:
     """Give the path of an external model's file; None for a URL, and where there is none."""
     weights = model.get("weights")
