@@ -17,7 +17,6 @@ from gauntlet.models import build_model, evaluating
 from gauntlet.models.declared import MAKERS
 from gauntlet.models.external import bundle, exporting
 from gauntlet.models.preact_resnet18 import preact_resnet18
-from gauntlet.stages import import_checks
 from gauntlet.stages.import_model import import_weights
 from gauntlet.stages.import_record import report
 from tests.helpers import tiny
@@ -578,23 +577,6 @@ def test_wrong_settings_are_told_with_better_ones(tmp_path, caplog):
     )
     assert message in caplog.text
     assert look(Threshold(), tmp_path, 0.99, input_range=[0, 255])["warnings"] == []
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "expected", "classes", "message"),
-    [
-        (0.10, None, 10, "near chance"),
-        (0.18, None, 10, "near chance"),
-        (0.25, None, 10, None),
-        (0.90, 0.96, 10, "96.0 % is expected"),
-        (0.92, 0.96, 10, None),
-        (0.54, None, 2, "near chance"),
-        (0.80, None, 2, None),
-    ],
-)
-def test_when_accuracy_is_told(accuracy, expected, classes, message):
-    found = list(import_checks.accuracy_warnings(accuracy, expected, classes, 1000))
-    assert [message in text for text in found] == ([True] if message else [])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import logging
 from torch import Tensor, nn
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.stages import import_agreement, import_checks, import_steadiness
+from gauntlet.stages import import_accuracy, import_agreement, import_checks, import_steadiness
 from gauntlet.stages.import_model import Imported
 from gauntlet.study.matrix import AS_GIVEN
 
@@ -72,14 +72,14 @@ def _accuracy(
 ) -> list[str]:
     """Say what is wrong with clean accuracy, and which other settings would be better."""
     expected = spec["expected_clean_accuracy"]
-    warnings = list(import_checks.accuracy_warnings(accuracy, expected, classes, len(labels)))
+    warnings = list(import_accuracy.accuracy_warnings(accuracy, expected, classes, len(labels)))
     if not warnings or given.rebuild is None:
         return warnings
-    few = slice(0, import_checks.FEW)
+    few = slice(0, import_accuracy.FEW)
 
     def measure(settings: dict) -> float:
         model = given.rebuild(settings).to(images.device)
         return import_checks.clean_accuracy(model, images[few], labels[few], spec["batch"])
 
-    better = import_checks.better_settings(spec["model"], accuracy, measure, images.shape[1])
+    better = import_accuracy.better_settings(spec["model"], accuracy, measure, images.shape[1])
     return [f"{warnings[0]} ({better})" if better else warnings[0]]
