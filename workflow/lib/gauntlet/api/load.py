@@ -1,5 +1,6 @@
 """`gauntlet.load_model`: a model from a file, read as data only."""
 
+import logging
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,11 @@ from gauntlet.core.records import first_line
 from gauntlet.models import Classifier, build_model, load_weights
 from gauntlet.models.external.archives import require_content
 from gauntlet.models.external.bundle import unpack
-from gauntlet.models.external.matching import matched
+from gauntlet.models.external.matching import ASIDE_NOTE, matched
 from gauntlet.models.external.states import read_state
 from gauntlet.stages.import_model import import_weights
 
+logger = logging.getLogger(__name__)
 SUFFIXES = {".onnx": "onnx", ".pt2": "exported"}
 # settings of the file, not of the model
 ASIDE = ("weights", "sha256", "weights_key", "expected_clean_accuracy")
@@ -86,6 +88,9 @@ def _into_network(network, path: str, sha256: str | None, key: str | int | None)
     size = sum(value.numel() * value.itemsize for value in own.values())
     theirs, notes = read_state(path, size, key)
     module.load_state_dict(matched(own, theirs, path, notes).state)
+    for note in notes:
+        level = logging.WARNING if note.startswith(ASIDE_NOTE) else logging.INFO
+        logger.log(level, "%s: %s", path, note)
     return module
 
 

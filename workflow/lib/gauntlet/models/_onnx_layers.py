@@ -39,7 +39,7 @@ def _conv(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | N
 
 def _gemm(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | None:
     weight, bias = held[1], held[2] if len(held) > 2 else None
-    if not _floating(weight) or image is None or settings.get("transA", 0):
+    if not _floating(weight) or weight.ndim != 2 or image is None or settings.get("transA", 0):
         return None
     weight = weight if settings.get("transB", 0) else weight.T
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)

@@ -13,6 +13,7 @@ from gauntlet.models.external import layer_order
 from gauntlet.models.external.layer_order import COUNTER, State, named, same_shape
 from gauntlet.models.external.normalization import Normalization, without_normalization
 
+ASIDE_NOTE = "left aside, not in the architecture"
 START = 4  # parts of a name that are tried as the beginning of all names
 Aliases = Mapping[str, Sequence[str]]
 
@@ -65,7 +66,7 @@ def _left_out(start: str, theirs: State, used: set[str]) -> Iterator[str]:
         )
     extra = sorted(set(named(theirs)) - used)
     if extra:
-        yield f"left aside, not in the architecture: {', '.join(extra[:8])}"
+        yield f"{ASIDE_NOTE}: {', '.join(extra[:8])}"
 
 
 def _pairs(
