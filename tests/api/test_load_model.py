@@ -1,6 +1,7 @@
 """`gauntlet.load_model`: every form of file, and what is refused."""
 
 import json
+import logging
 
 import pytest
 import torch
@@ -177,3 +178,17 @@ def test_refused(weights, case, capsys):
     with pytest.raises(ValueError, match=pattern):
         gauntlet.load_model(weights.with_name(name), **ask)
     assert "code was run" not in capsys.readouterr().out
+
+
+def test_a_part_of_several_and_what_is_left_aside_are_told(tmp_path, caplog):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    state = {f"1.{name}": value for name, value in net.state_dict().items()}
+    state |= {"0.mean": torch.zeros(1), "0.std": torch.ones(1)}
+    torch.save([{}, {"model": state}], tmp_path / "w.pt")
+    other = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with caplog.at_level(logging.WARNING, "gauntlet"):
+        found = gauntlet.load_model(tmp_path / "w.pt", network=other, weights_key="1")
+    assert torch.equal(found[1].weight, net[1].weight)
+    assert "left aside, not in the architecture: 0.mean, 0.std" in caplog.text
+    with pytest.raises(ValueError, match="holds a list of 2"):
+        gauntlet.load_model(tmp_path / "w.pt", network=other)

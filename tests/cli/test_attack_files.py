@@ -14,7 +14,8 @@ from gauntlet.cli import data_sources, levels, model_files
 from gauntlet.cli.configuration import check_text
 from gauntlet.cli.errors import UsageMistake
 from gauntlet.cli.main import application
-from gauntlet.cli.names import study_name
+from gauntlet.cli.names import configuration_of, name_for, study_name
+from gauntlet.cli.yaml_files import write_generated
 
 LEVELS = (levels.QUICK, levels.USUAL, levels.FULL)
 
@@ -100,8 +101,6 @@ def test_a_mistake_leaves_no_file(options, said, tmp_path, monkeypatch):
 
 
 def test_a_file_that_was_edited_is_kept(here):
-    from gauntlet.cli.yaml_files import write_generated
-
     path = Path("study.yaml")
     write_generated(path, "run: [a]\n")
     write_generated(path, "run: [b]\n")
@@ -120,6 +119,21 @@ def test_a_file_that_was_edited_is_kept(here):
 )
 def test_a_study_is_named_after_its_file(text, name):
     assert study_name(text) == name
+
+
+def test_two_files_of_one_name_have_studies_of_their_own(here):
+    """Each by its name, by its folder's, by a checksum; again the same for the same file."""
+    names = []
+    for folder in ("a", "b", "x/b", "a"):
+        names.append(name_for(Path(folder, "model.pt")))
+        entry = {"arch": "torchscript", "weights": f"{folder}/model.pt"}
+        given = (names[-1], data_sources.source("digits"), entry, levels.QUICK, "linf", 0.1, None)
+        write_generated(configuration_of(names[-1]), levels.study_yaml(*given))
+    assert names[:2] == ["model", "b_model"] and names[3] == "model"
+    assert re.fullmatch("model_[0-9a-f]{8}", names[2])
+    assert sorted(path.name for path in here.iterdir()) == sorted(
+        f"gauntlet-{name}.yaml" for name in names[:3]
+    )
 
 
 def test_a_zip_that_is_no_model_is_taken_for_weights(here):

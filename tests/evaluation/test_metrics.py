@@ -108,7 +108,6 @@ def broken(**changes):
     [
         (broken(index=0), "two rows"),
         (broken(success=2), "other than 0 or 1"),
-        (broken(success_8bit=1), "success_8bit without"),
         (broken(success=1), "not right when clean or is right still"),
         (broken(success=1, clean_prediction=4, adversarial_prediction=5), "not right when clean"),
         (broken(label=-1, clean_prediction=-1, adversarial_prediction=-1), "label below 0"),

@@ -9,7 +9,7 @@ import numpy as np
 LEDGER = (
     *("index", "label", "access", "norm", "eps", "clean_prediction", "adversarial_prediction"),
     *("clean_loss", "adversarial_loss", "clean_confidence", "adversarial_confidence"),
-    *("linf", "l2", "l1", "success", "success_8bit", "success_by", "success_query"),
+    *("linf", "l2", "l1", "success", "success_by", "success_query"),
     *("forwards", "backwards", "draw_loss", "note"),
 )
 STRENGTH = {"noise": 0.2, "fgsm": 0.8, "pgd40": 1.0, "curve": 0.97}
@@ -28,7 +28,7 @@ def ledger_row(index: int, label: int, success: bool = False, **other) -> dict:
     row = dict.fromkeys(LEDGER, 0.5) | {"index": index, "label": label, "clean_prediction": label}
     row |= {"access": "white-box", "norm": "linf", "eps": 0.15, "linf": 0.15}
     row |= {"forwards": 41, "backwards": 40, "success_query": 7 * success, "note": ""}
-    row |= {"success_8bit": int(success), "success_by": "pgd" if success else ""}
+    row |= {"success_by": "pgd" if success else ""}
     row |= {"success": int(success), "adversarial_prediction": (label + success) % 10}
     return row | other
 

@@ -17,10 +17,10 @@ from gauntlet.models import build_model, evaluating
 from gauntlet.models.declared import MAKERS
 from gauntlet.models.external import bundle, exporting
 from gauntlet.models.preact_resnet18 import preact_resnet18
-from gauntlet.stages import import_checks
 from gauntlet.stages.import_model import import_weights
 from gauntlet.stages.import_record import report
 from tests.helpers import tiny
+from tests.helpers.onnx_files import onnx_file
 
 SHAPE, CLASSES = (3, 8, 8), 5
 IMAGES = torch.rand(11, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -231,23 +231,6 @@ def test_an_onnx_chain_becomes_plain_layers(tmp_path):
     kinds = [type(layer) for layer in network]
     assert isinstance(network, nn.Sequential)
     assert kinds[:1] == [nn.Conv2d] and kinds[-1] is nn.Linear and nn.ReLU in kinds
-
-
-def onnx_file(nodes, constants=(), shape=("n", *SHAPE), opset=17) -> bytes:
-    """Write an ONNX file by hand."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    made = [numpy_helper.from_array(value.numpy(), name) for name, value in constants]
-    graph = helper.make_graph(
-        [helper.make_node(*node[:3], **(node[3] if len(node) > 3 else {})) for node in nodes],
-        "net",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-        made,
-    )
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("their.ops", 1)]
-    return helper.make_model(graph, opset_imports=opsets).SerializeToString()
 
 
 LAST = ("Flatten", ["h"], ["y"])
@@ -594,23 +577,6 @@ def test_wrong_settings_are_told_with_better_ones(tmp_path, caplog):
     )
     assert message in caplog.text
     assert look(Threshold(), tmp_path, 0.99, input_range=[0, 255])["warnings"] == []
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "expected", "classes", "message"),
-    [
-        (0.10, None, 10, "near chance"),
-        (0.18, None, 10, "near chance"),
-        (0.25, None, 10, None),
-        (0.90, 0.96, 10, "96.0 % is expected"),
-        (0.92, 0.96, 10, None),
-        (0.54, None, 2, "near chance"),
-        (0.80, None, 2, None),
-    ],
-)
-def test_when_accuracy_is_told(accuracy, expected, classes, message):
-    found = list(import_checks.accuracy_warnings(accuracy, expected, classes, 1000))
-    assert [message in text for text in found] == ([True] if message else [])
 
 
 @pytest.mark.parametrize(

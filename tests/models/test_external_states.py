@@ -240,9 +240,35 @@ BAD = {
     "bomb": (lambda s: bomb(), ["would unpack to 536870912", "the architecture's weights have"]),
     "much too large": (lambda s: {"x": torch.zeros(1 << 25)}, ["bytes", "at most"]),
     "a number": (lambda s: 3, ["holds int", "names with tensors"]),
-    "no tensors": (lambda s: {"epoch": 3, "lr": 0.1}, ["a mapping with 'epoch', 'lr'"]),
-    "two in a list": (lambda s: [s, s], ["holds list"]),
-    "nested without end": (lambda s: [[[[[[[[[[s]]]]]]]]]], ["holds list"]),
+    "no tensors": (
+        lambda s: {"epoch": 3, "lr": 0.1},
+        ["a mapping with 'epoch' (int), 'lr' (float)"],
+    ),
+    "two in a list": (
+        lambda s: [s, s, 3],
+        ["holds a list of 3: 0 (a state dict of 107 tensors), 1 (", "weights_key, such as 0."],
+    ),
+    "two networks in one state dict": (
+        lambda s: prefixed(s, "student.") | prefixed(s, "teacher."),
+        ["several networks that fit, under student, teacher;", "weights_key: student."],
+    ),
+    "nested without end": (lambda s: [[[[[[[[[[s]]]]]]]]]], ["holds a list of 1: 0 (list)"]),
+    "sparse": (
+        lambda s: s | {"0.weight": s["0.weight"].to_sparse()},
+        ["'0.weight' as a tensor that is sparse"],
+    ),
+    "sparse rows": (
+        lambda s: s | {"13.weight": s["13.weight"].to_sparse_csr()},
+        ["'13.weight' as a tensor that is sparse"],
+    ),
+    "without values": (
+        lambda s: s | {"0.weight": s["0.weight"].to("meta")},
+        ["'0.weight' as a tensor that is without values"],
+    ),
+    "nested tensors": (
+        lambda s: s | {"13.bias": torch.nested.nested_tensor([torch.ones(1), torch.ones(1)])},
+        ["'13.bias'"],
+    ),
     "NaN": (lambda s: spoiled(s, torch.nan), ["1 values that are no finite", "of '0.weight'"]),
     "infinite": (lambda s: spoiled(s, torch.inf), ["no finite numbers", "'0.weight'"]),
     "overflows float32": (

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.inputs import own_settings
 from gauntlet.models import Classifier, build_model, evaluating, load_weights
 
 ARTICLE = [
@@ -114,6 +115,20 @@ def test_normalisation_is_inside_and_travels_with_the_weights():
     load_weights(other, model.state_dict(), "w.pt")
     assert torch.equal(other(images), seen)
     assert not list(model.parameters())  # the statistics are not trained
+
+
+def test_evaluating_has_the_mode_of_attacks():
+    """Of dropout in train mode in a model in eval mode both say: a random defense."""
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2)).eval()
+    for layer in model:
+        layer.train()
+    with evaluating(model):
+        evaluated = [layer.training for layer in model]
+    with own_settings(model, "cpu"):
+        attacked = [layer.training for layer in model]
+    assert evaluated == attacked == [False, True, True]
+    with evaluating(model.train()):
+        assert not any(layer.training for layer in model)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gauntlet.core import spent
 from gauntlet.core.errors import GauntletError
 from gauntlet.runtime import job
 from tests.helpers.arrays import own_process
@@ -207,3 +208,22 @@ def test_what_is_kept_is_found_again_by_the_same_work_only(task, tmp_path, monke
     Path(task["inputs"]["data"]).write_text("changed")
     job.perform(stage, task)
     assert len(set(seen)) == 3
+
+
+def test_seconds_of_a_job_that_goes_on_are_those_of_all_its_attempts(task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def stage(data, ledgers, table, record, *, spec, keep):
+        time.sleep(0.3)
+        done = len(list(keep.iterdir()))
+        (keep / f"part{done}").write_text("done")
+        spent.mark(keep)
+        if done < 2:
+            raise GauntletError("interrupted")
+        Path(table).write_text("t")
+        Path(record).write_text("r")
+
+    assert [job.perform(stage, task) for _ in range(3)] == [1, 1, 0]
+    found = json.loads(Path(task["outputs"]["provenance"]).read_text(encoding="utf-8"))
+    assert found["seconds"] >= 0.9
+    assert list(Path(job.KEPT).iterdir()) == []

@@ -279,20 +279,6 @@ def test_a_loss_that_needs_more_classes_ends_in_a_sentence(model, data):
         _craft(model, _spec() | {"points": points}, data)
 
 
-@pytest.mark.parametrize("kind", ["pgd", "pgd-l2"])
-def test_what_an_image_file_holds_is_judged_again(kind, model, data):
-    spec, (images, labels) = _spec(kind), data
-    made = _craft(model, spec, data)
-    rows = _ledger(model, spec, data, made)
-    success, stored = (_column(rows, name, int).bool() for name in ("success", "success_8bit"))
-    assert (stored <= success).all() and stored.any()
-    for block, point in enumerate(spec["points"]):
-        grid = threat_models.on_grid(made.examples[block], images, point["norm"], point["eps"])
-        missed = scoring.predict(model, grid) != labels
-        inside = threat_models.admissible(grid, images, point["norm"], point["eps"])
-        assert torch.equal(stored[block], success[block] & missed & inside)
-
-
 def test_a_nearest_example_serves_every_eps(model, data):
     points = [{"kind": "fmn", "norm": "linf", "steps": 30, "eps": eps} for eps in (0.1, 0.2, 0.3)]
     spec = _spec() | {"points": points}

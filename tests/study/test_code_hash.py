@@ -61,9 +61,9 @@ EDITS = {
     "docstring": ("lib/gauntlet/attacks/pgd.py", "Raise a loss", "Increase one", set()),
     "comment": ("lib/gauntlet/training/loop.py", "import logging", "# more\nimport logging", set()),
     "layout": (
-        "lib/gauntlet/core/threat_models.py",
-        "GREY_LEVELS = 255",
-        "GREY_LEVELS   =   255",
+        "lib/gauntlet/core/tolerance.py",
+        "SLACK = 1e-6",
+        "SLACK   =   1e-6",
         set(),
     ),
     "job's messages": ("lib/gauntlet/runtime/job.py", "done in", "ready in", set()),

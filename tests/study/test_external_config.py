@@ -6,10 +6,10 @@ import yaml
 from gauntlet.core.errors import GauntletError
 from gauntlet.study import specs
 from gauntlet.study.matrix import AS_GIVEN, external_models
-from gauntlet.study.models import missing_weights
+from gauntlet.study.own_files import own_file_problems
 from gauntlet.study.schema import complete
 from gauntlet.study.specs_models import import_spec
-from tests.helpers.overlays import BASE, ROOT, SCHEMA, all_specs, completed, laid_over
+from tests.helpers.overlays import ROOT, SCHEMA, all_specs, completed, laid_over
 
 GIVEN = {"arch": "mlp", "weights": "theirs.pt"}
 SHA = "0" * 64
@@ -207,7 +207,7 @@ def test_an_external_model_stands_once_with_the_first_seed(settings):
 def test_the_example_is_valid_and_takes_what_the_run_itself_makes():
     text = (ROOT / "config" / "external.yaml").read_text()
     config = completed(yaml.safe_load(text))
-    assert missing_weights(config) == []
+    assert own_file_problems(config) == []
     names = external_models(config, "external")
     assert {config["models"][name]["arch"] for name in names} == {
         *("article_cnn", "declared", "torchscript", "exported", "onnx")
@@ -252,13 +252,3 @@ def test_an_edit_of_a_factorys_file_is_another_model(tmp_path, monkeypatch):
             (tmp_path / "nets" / "mine.py").write_text(text)
         sources.append(specs.craft_spec(config, *run)["model"]["source"])
     assert sources[0] is None and len(set(sources)) == 3
-
-
-def test_a_file_that_is_not_there_is_named_for_studies_that_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    config = completed(study() | {"run": ["s"]})
-    (message,) = missing_weights(config)
-    assert "models.theirs.weights is 'theirs.pt'" in message and str(tmp_path) in message
-    (tmp_path / "theirs.pt").write_bytes(b"x")
-    assert missing_weights(config) == []
-    assert missing_weights(completed(study())) == [] and BASE["run"] == ["quickstart"]

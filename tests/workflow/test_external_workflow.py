@@ -71,7 +71,7 @@ def rows(home):
         return list(csv.DictReader(stream))
 
 
-NUMBERS = ("clean_accuracy", "robust_accuracy", "robust_8bit", "n", "mean_forwards")
+NUMBERS = ("clean_accuracy", "robust_accuracy", "n", "mean_forwards")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -151,3 +151,16 @@ def test_a_full_disk_stops_the_study_and_room_lets_it_go_on(done, tmp_path):
     finally:
         while results.is_mount():  # where a remount lies on top of the first, there are two
             subprocess.run(["umount", str(results)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ("training.epochs=2", "training={epochs: 2}"),
+        ("attacks.pgd3.eps=8/255", "attacks={pgd3: {eps: 8/255}}"),
+    ],
+)
+def test_a_dotted_key_of_config_is_answered_with_what_to_write(given, instead, tmp_path):
+    printed = snakemake(house(tmp_path / "house"), "-n", "--config", given, check=False)
+    assert f"--config takes no dotted key; write --config '{instead}' for {given}." in printed
+    assert "Traceback" not in printed

@@ -6,7 +6,7 @@ from gauntlet.api.attack_run import attacked
 from gauntlet.api.bar import progress_bar
 from gauntlet.api.computing import run_spec
 from gauntlet.api.reports import AttackReport
-from gauntlet.api.settings import attack_settings, require_one_eps
+from gauntlet.api.settings import at_one_eps, attack_settings
 from gauntlet.api.user_inputs import prepared
 
 
@@ -31,13 +31,12 @@ def attack(
     12 for l1. `norm` is linf where the attack knows it. `settings` are the attack's own, with the
     defaults of the workflow's configuration. `batch` images go through the model at a time (chosen
     by device), gradients are computed in `precision` where the attack loses nothing by it (it says
-    LOW_PRECISION), else in float32. A module is attacked with all its parts in
-    eval mode; give a random defense, such as dropout that stays on, as a function. The model keeps
-    its mode and its gradients. Raises GauntletError (a ValueError) that names a wrong value and
-    what is allowed.
+    LOW_PRECISION), else in float32. A module in train mode is put in eval mode meanwhile; in one
+    that is in eval mode, dropout in train mode stays on, as a random defense. The model keeps its
+    mode and its gradients. Raises GauntletError (a ValueError) that names a wrong value and what is
+    allowed.
     """
-    require_one_eps(eps)
-    points = attack_settings(attack, norm, eps, settings)
+    points = at_one_eps(attack_settings, attack, norm, eps, settings)
     with prepared(model, images, labels) as inputs:
         spec = run_spec(inputs.eval_images.images.device, seed, batch, precision)
         total = len(inputs.eval_images.labels)

@@ -79,8 +79,6 @@ def _ledger(name: str, norm: str, eps: float, rows: list[dict]) -> AttackLedger:
     columns |= {key: columns[key].astype(np.int64) for key in INTEGERS}
     columns |= {key: columns[key].astype(float) for key in DISTANCES}
     columns["draw_loss"] = np.full(len(rows), np.nan)
-    success, stored = (
-        np.array([int(row[key]) == 1 for row in rows]) for key in ("success", "success_8bit")
-    )
+    success = np.array([int(row["success"]) == 1 for row in rows])
     where = {"attack": name, "source": SELF, "access": WHITE_BOX, "norm": norm, "eps": eps}
-    return AttackLedger(**where, path=name, success=success, success_8bit=stored, **columns)
+    return AttackLedger(**where, path=name, success=success, **columns)

@@ -6,7 +6,7 @@ from gauntlet.api.bar import progress_bar
 from gauntlet.api.certify_run import certified, chosen_kind
 from gauntlet.api.computing import run_spec
 from gauntlet.api.reports import CertificateReport
-from gauntlet.api.settings import certificate_settings, require_one_eps
+from gauntlet.api.settings import at_one_eps, certificate_settings
 from gauntlet.api.user_inputs import prepared
 
 AUTO = "auto"
@@ -32,10 +32,9 @@ def certify(
     `gauntlet.attack`; `settings` are the certificate's own. Raises GauntletError (a ValueError)
     that names a wrong value and what is allowed.
     """
-    require_one_eps(eps)
     with prepared(model, images, labels) as inputs:
         kind, own = chosen_kind(inputs) if certificate == AUTO else (certificate, {})
-        points = certificate_settings(kind, norm, eps, own | settings)
+        points = at_one_eps(certificate_settings, kind, norm, eps, own | settings)
         spec = run_spec(inputs.eval_images.images.device, seed, None, "float32")
         total = len(inputs.eval_images.labels)
         with progress_bar(f"certify by {kind}", total, progress):

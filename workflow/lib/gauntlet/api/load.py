@@ -1,5 +1,6 @@
 """`gauntlet.load_model`: a model from a file, read as data only."""
 
+import logging
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,14 @@ from gauntlet.core.records import first_line
 from gauntlet.models import Classifier, build_model, load_weights
 from gauntlet.models.external.archives import require_content
 from gauntlet.models.external.bundle import unpack
-from gauntlet.models.external.matching import matched
+from gauntlet.models.external.matching import ASIDE_NOTE, matched
 from gauntlet.models.external.states import read_state
 from gauntlet.stages.import_model import import_weights
 
+logger = logging.getLogger(__name__)
 SUFFIXES = {".onnx": "onnx", ".pt2": "exported"}
-ASIDE = ("weights", "sha256", "expected_clean_accuracy")  # settings of the file, not of the model
+# settings of the file, not of the model
+ASIDE = ("weights", "sha256", "weights_key", "expected_clean_accuracy")
 
 
 def load_model(
@@ -31,6 +34,7 @@ def load_model(
     classes: int | None = None,
     device: str | torch.device = "cpu",
     sha256: str | None = None,
+    weights_key: str | int | None = None,
     **settings,
 ) -> nn.Module:
     """Load a model that takes images in [0, 1], in eval mode; no code in the file is run.
@@ -40,7 +44,8 @@ def load_model(
     factory with `factory="module:function"`), with `shape` (C, H, W) and `classes`. A TorchScript
     file, a .pt2 file of torch.export and an ONNX file need only `shape` and `classes`. A checkpoint
     of the workflow needs nothing, since its record lies beside it; a record that names a function
-    to call is refused. `settings` are those of a model in the
+    to call is refused. `weights_key` is the place of the state dict in a file that holds several,
+    such as 0 or "ema.model". `settings` are those of a model in the
     configuration, such as mean, std, input_range and channel_order. Raises GauntletError (a
     ValueError) that names the file or setting and what is allowed.
     """
@@ -49,8 +54,9 @@ def load_model(
         raise GauntletError(f"path is {name!r}, but there is no such file.")
     if network is not None:
         _refuse_others(arch, shape, classes, settings)
-        model = _into_network(network, name, sha256)
+        model = _into_network(network, name, sha256, weights_key)
     else:
+        settings |= {} if weights_key is None else {"weights_key": weights_key}
         model = _built(name, arch, shape, classes, sha256, settings)
     return model.to(place).eval()
 
@@ -64,7 +70,7 @@ def _refuse_others(arch, shape, classes, settings: dict) -> None:
         )
 
 
-def _into_network(network, path: str, sha256: str | None) -> nn.Module:
+def _into_network(network, path: str, sha256: str | None, key: str | int | None) -> nn.Module:
     """Load a state dict into a module of the user."""
     if not callable(network):
         raise GauntletError(
@@ -80,8 +86,11 @@ def _into_network(network, path: str, sha256: str | None) -> nn.Module:
     require_content(path, sha256)
     own = module.state_dict()
     size = sum(value.numel() * value.itemsize for value in own.values())
-    theirs, notes = read_state(path, size)
-    module.load_state_dict(matched(own, theirs, path, notes))
+    theirs, notes = read_state(path, size, key)
+    module.load_state_dict(matched(own, theirs, path, notes).state)
+    for note in notes:
+        level = logging.WARNING if note.startswith(ASIDE_NOTE) else logging.INFO
+        logger.log(level, "%s: %s", path, note)
     return module
 
 
@@ -121,7 +130,7 @@ def _imported(path: str, kind: str, shape, classes: int, sha256, settings: dict)
     asked = settings | {"weights": path} | ({"sha256": sha256} if sha256 else {})
     whole = completed("models", "arch", kind, asked)
     own = {key: value for key, value in whole.items() if key not in ASIDE}
-    spec = {"model": own, "sha256": sha256, "seed": 0}
+    spec = {"model": own, "sha256": sha256, "seed": 0, "weights_key": whole.get("weights_key")}
     state = import_weights(spec, shape, classes, path).state
     content = unpack(state, path)
     model = build_model(own, shape, classes, 0, content)

@@ -4,7 +4,7 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any
@@ -36,6 +36,9 @@ FRAME = {
     },
 }
 NAME = "asked"
+# What messages say of several eps, and of one.
+ONE = " or a fraction as text such as '8/255'"
+SEVERAL = re.compile("(, a fraction as text such as '8/255')?, or an ascending list( of these)?")
 EPS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}  # what the field uses on color images of 32x32
 NOT_HERE = ("kind", "loss_draws", "weights")  # keys that the API gives itself, or has no use for
 
@@ -52,10 +55,18 @@ def attack_settings(kind: str, norm: str | None, eps, settings: dict[str, Any]) 
     return attack_points(completed("attacks", "attack", kind, threat | settings))
 
 
-def require_one_eps(eps: object) -> None:
-    """Raise GauntletError for several eps, of which a single result could show only one."""
+def at_one_eps(find: Callable, kind: str, norm: str | None, eps, settings: dict) -> list[dict]:
+    """Give what attack_settings or certificate_settings finds at one eps.
+
+    Raises GauntletError for several eps, of which a single result could show only one, and what
+    `find` raises.
+    """
     if isinstance(eps, list | tuple) or getattr(eps, "ndim", 0):
         raise GauntletError(f"eps is {eps!r}; allowed is one number (evaluate takes a list).")
+    try:
+        return find(kind, norm, eps, settings)
+    except GauntletError as error:
+        raise GauntletError(SEVERAL.sub(ONE, str(error))) from None
 
 
 def certificate_settings(kind: str, norm: str | None, eps, settings: dict[str, Any]) -> list[dict]:

@@ -1,14 +1,12 @@
 """`gauntlet attack MODEL`: a configuration for one file, written, run and shown."""
 
-from pathlib import Path
-
 import typer
 
 from gauntlet.cli import attack_options as options
 from gauntlet.cli import data_sources, levels, model_files
 from gauntlet.cli.configuration import check_text, read_configuration
 from gauntlet.cli.errors import UsageMistake
-from gauntlet.cli.names import length, study_name
+from gauntlet.cli.names import configuration_of, length, name_for
 from gauntlet.cli.run_command import Cores, checked_cores, run_configuration
 from gauntlet.cli.yaml_files import write_generated
 
@@ -42,10 +40,10 @@ def attack(
     inputs = {"mean": mean, "std": std, "input_range": input_range}
     entry = model_files.model_entry(model, arch, layers, factory, inputs, gradients)
     source = data_sources.source(data)
-    name = study_name(model.stem)
+    name = name_for(model)
     text = levels.study_yaml(name, source, entry, level, norm, radius, images)
     check_text(text)
-    path = write_generated(Path(f"gauntlet-{name}.yaml"), text)
+    path = write_generated(configuration_of(name), text)
     typer.echo(
         f"{path} holds the study; what it says can be changed and run by: gauntlet run {path}"
     )

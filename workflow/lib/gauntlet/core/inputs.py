@@ -95,7 +95,9 @@ def own_settings(model, device: torch.device | str) -> Iterator[None]:
     defense); batch norm does not.
     """
     kind, dtype = torch.device(device).type, torch.get_default_dtype()
-    with torch.inference_mode(False), torch.no_grad(), _eval_mode(model):
+    if any(module.training for module in modules_of(model)):
+        logger.info("the model is in train mode; it is put in eval mode meanwhile")
+    with torch.inference_mode(False), torch.no_grad(), eval_mode(model):
         torch.set_default_dtype(torch.float32)
         try:
             if torch.is_autocast_enabled(kind):
@@ -160,12 +162,11 @@ def _is_filled(cell) -> bool:
 
 
 @contextmanager
-def _eval_mode(model) -> Iterator[None]:
+def eval_mode(model) -> Iterator[None]:
+    """Put a callable's modules in eval mode for a while; `own_settings` says what stays random."""
     modules = modules_of(model)
     flags = {part: part.training for module in modules for part in module.modules()}
     roots = [module for module in modules if module.training]
-    if roots:
-        logger.info("the model is in train mode; it is put in eval mode meanwhile")
     for module in roots:
         module.eval()
     for part in flags:

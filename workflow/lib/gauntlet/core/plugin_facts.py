@@ -15,7 +15,9 @@ Constants that are read, all optional unless a message says otherwise:
 - defenses: NEEDS_RAMP; FORWARDS and UPDATES (formulas: passes of an image without those of the
   attack inside, and how many of them reach the weights).
 - data: SHAPE, CLASS_COUNT, IMAGES (a number, or one each for train and test), LAYOUT.
-- models: LAYERS (formula: weights of an output value, channels and places of each layer).
+- models: LAYERS (formula: weights of an output value, channels and places of each layer);
+  ASKED_WITHOUT_GRADIENTS (with `gradients: false` a file's own engine answers); USUAL_NAMES (for
+  parts of the names of its weights, what public code calls them).
 - certificates: NORMS, DETERMINISTIC, FORWARDS.
 - audit checks: ORDER (place among the checks).
 - all families: SETTINGS (JSON schema of arguments, where their annotations do not say enough).

@@ -15,7 +15,6 @@ from gauntlet.core.tolerance import SLACK
 
 NORMS = ("linf", "l2", "l1")
 ORDERS = {"linf": float("inf"), "l2": 2, "l1": 1}
-GREY_LEVELS = 255  # steps of an image file with 8 bits a channel
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,6 @@ def admissible(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tenso
     if norm in NORMS:
         fine &= distance(examples, images, norm) <= eps * (1 + SLACK)
     return fine
-
-
-def on_grid(examples: Tensor, images: Tensor, norm: str, eps: float) -> Tensor:
-    """Round examples to the values of an 8-bit image file, inside the ball where possible.
-
-    Every value goes to the nearest gray level; where that leaves the ball, to the nearest one
-    towards its image.
-    """
-    levels = examples.double() * GREY_LEVELS
-    nearest = (levels.round() / GREY_LEVELS).float()
-    towards = torch.where(examples > images, levels.floor(), levels.ceil()) / GREY_LEVELS
-    fine = admissible(nearest, images, norm, eps)
-    return torch.where(per_image(fine), nearest, towards.float())
 
 
 def round_towards(wide: Tensor, images: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ PER_IMAGE = (
     *(*IMAGE, *DISTANCES),
     *("success_by", "success_query", "forwards", "backwards", "draw_loss", "note"),
 )
-INTEGERS = (*IMAGE, "adversarial_prediction", "success", "success_8bit")
+INTEGERS = (*IMAGE, "adversarial_prediction", "success")
 NUMBERS = ("eps", *DISTANCES, "success_query", "forwards", "backwards", "draw_loss")
 TEXTS = ("access", "norm", "success_by", "note")
 Columns = dict[str, np.ndarray]
@@ -41,7 +41,6 @@ class AttackLedger:
     label: np.ndarray
     clean_prediction: np.ndarray
     success: np.ndarray
-    success_8bit: np.ndarray
     linf: np.ndarray
     l2: np.ndarray
     l1: np.ndarray
@@ -106,7 +105,6 @@ def _at(
         eps=eps,
         path=str(path),
         success=table["success"][rows] == 1,
-        success_8bit=table["success_8bit"][rows] == 1,
         **columns,
     )
 
@@ -151,7 +149,6 @@ def _check(path: str | Path, table: Columns) -> None:
         "an eps that is no number of 0 or more": ~(np.isfinite(table["eps"]) & (table["eps"] >= 0)),
         "a label below 0": table["label"] < 0,
         "a success other than 0 or 1": ~np.isin(table["success"], (0, 1)),
-        "a success_8bit without a success": (table["success_8bit"] != 0) & ~success,
         "a success on an image that was not right when clean or is right still": (
             success & ~(right & missed)
         ),

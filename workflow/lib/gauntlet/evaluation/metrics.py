@@ -10,7 +10,7 @@ from gauntlet.evaluation.attack_ledger import DISTANCES, SELF, WHITE_BOX, Attack
 
 WORST = "worst_case"
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
-REFUSED = ("robust_accuracy", "robust_low", "robust_high", "robust_8bit", "success_rate")
+REFUSED = ("robust_accuracy", "robust_low", "robust_high", "success_rate")
 COLUMNS = (
     *(*RUN_NAMES, "attack", "source", "access", "norm", "eps", "n"),
     *("clean_accuracy", "clean_low", "clean_high"),
@@ -58,7 +58,6 @@ def worst_case(ledgers: Sequence[AttackLedger], norm: str, eps: float) -> Attack
     joined = [one for one in ledgers if one.norm == norm and one.access == WHITE_BOX]
     near, first = [one.within(eps) for one in joined], joined[0]
     names, success = np.array([one.attack for one in joined]), np.any(near, 0)
-    stored = [inside & one.success_8bit for inside, one in zip(near, joined, strict=True)]
     nothing = np.full(len(first.index), np.nan)
     return AttackLedger(
         attack=WORST,
@@ -71,7 +70,6 @@ def worst_case(ledgers: Sequence[AttackLedger], norm: str, eps: float) -> Attack
         label=first.label,
         clean_prediction=first.clean_prediction,
         success=success,
-        success_8bit=np.any(stored, 0),
         **{name: _nearest(joined, near, name) for name in DISTANCES},
         success_by=np.where(success, names[np.argmax(near, 0)], ""),
         **dict.fromkeys(("success_query", "forwards", "backwards", "draw_loss"), nothing),
@@ -94,7 +92,6 @@ def measure(ledger: AttackLedger) -> dict:
         "robust_accuracy": robust,
         "success_rate": successes / ledger.clean.sum() if ledger.clean.any() else np.nan,
         "mean_adversarial_loss": ledger.draw_loss.mean(),
-        "robust_8bit": (ledger.clean & ~ledger.success_8bit).mean(),
         "mean_forwards": ledger.forwards.mean(),
         "mean_backwards": ledger.backwards.mean(),
     }

@@ -13,13 +13,12 @@ GROUP = (*MODEL, "attack", "source", "access", "norm", "eps")
 COLUMNS = (
     *GROUP,
     *("n", "seeds", "clean_mean", "clean_std", "clean_low", "clean_high"),
-    *("robust_mean", "robust_std", "robust_low", "robust_high", "robust_8bit_mean"),
+    *("robust_mean", "robust_std", "robust_low", "robust_high"),
     *("certified_mean", "certified_std", "certified_low", "certified_high"),
     *("success_mean", "loss_mean", "forwards_mean", "backwards_mean", "success_by"),
     *("selection", "audit", "warning"),
 )
 MEANS = {
-    "robust_8bit": "robust_8bit",
     "success": "success_rate",
     "loss": "mean_adversarial_loss",
     "forwards": "mean_forwards",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.inputs import eval_mode
 from gauntlet.core.plugins import load
 from gauntlet.models._frames import FlipChannels, Resize
 
@@ -97,15 +98,17 @@ def _normalize_as_set(model: Classifier, settings: dict) -> None:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Evaluate or attack a model: eval mode, no parameter gradients; restored afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
+    """Evaluate or attack a model: eval mode, no parameter gradients; restored afterwards.
+
+    The mode is that of attacks and certificates (`core.inputs.own_settings`): inside a module that
+    is in eval mode already, dropout in train mode stays.
+    """
     wanted = [(weight, weight.requires_grad) for weight in model.parameters()]
-    model.eval().requires_grad_(False)
+    model.requires_grad_(False)
     try:
-        yield model
+        with eval_mode(model):
+            yield model
     finally:
-        for module, mode in modes:
-            module.training = mode
         for weight, flag in wanted:
             weight.requires_grad_(flag)
 

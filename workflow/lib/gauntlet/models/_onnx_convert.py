@@ -1,12 +1,14 @@
 """From an ONNX graph to PyTorch's layers."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.models._frames import first_line
+from gauntlet.models._onnx_attributes import require_read
 from gauntlet.models._onnx_file import Graph, Node
 from gauntlet.models._onnx_layers import LAYERS
 from gauntlet.models._onnx_ops import OPERATIONS
@@ -31,21 +33,34 @@ class Apply(nn.Module):
         return self.operation(*values)
 
 
+@dataclass(frozen=True)
+class Wire:
+    """A step's name, the names of the results that it takes, and of those that it gives."""
+
+    name: str
+    taken: list[str]
+    given: list[str]
+
+
 class Steps(nn.Module):
     """Steps that take results of any steps before: `wiring` names what each takes and gives."""
 
-    def __init__(self, steps: list[nn.Module], wiring: list[tuple[list[str], list[str]]], graph):
+    def __init__(self, steps: list[nn.Module], wiring: list[Wire], graph: Graph):
         super().__init__()
         self.steps, self.wiring = nn.ModuleList(steps), wiring
         self.source, self.target = graph.source, graph.target
 
-    def forward(self, images: Tensor) -> Tensor:
+    def results(self, images: Tensor) -> dict[str, Tensor]:
+        """Give the results of all steps by name."""
         values = {self.source: images}
-        for step, (taken, given) in zip(self.steps, self.wiring, strict=True):
-            result = step(*(values[name] for name in taken))
+        for step, wire in zip(self.steps, self.wiring, strict=True):
+            result = step(*(values[name] for name in wire.taken))
             results = result if isinstance(result, tuple) else (result,)
-            values.update(zip(given, results, strict=False))
-        return values[self.target]
+            values.update(zip(wire.given, results, strict=False))
+        return values
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.results(images)[self.target]
 
 
 class ToChannelsLast(nn.Module):
@@ -68,6 +83,12 @@ def convert(graph: Graph, shape: tuple[int, int, int]) -> nn.Module:
             f"conversion with gradients; known are {', '.join(sorted(OPERATIONS | LAYERS))}; set "
             "gradients: false to attack it without."
         )
+    network = _joined(built(graph, shape))
+    return (nn.Sequential(ToChannelsLast(), network) if graph.channels_last else network).eval()
+
+
+def built(graph: Graph, shape: tuple[int, int, int]) -> Steps:
+    """Build the steps that depend on the images; those that do not are computed once, here."""
     image = torch.zeros(graph.batch or 1, *shape)
     values = {graph.source: image.permute(0, 2, 3, 1) if graph.channels_last else image}
     constants, steps, wiring = dict(graph.constants), [], []
@@ -75,15 +96,14 @@ def convert(graph: Graph, shape: tuple[int, int, int]) -> nn.Module:
         for node in graph.nodes:
             step, taken = _step(node, constants, values, graph.opset)
             given = [name for name in node.outputs if name]
-            results = _result(step, [values[name] for name in taken], node)
+            results = _result(step, [values[name] for name in taken], node, graph.opset)
             (values if taken else constants).update(zip(given, results, strict=False))
             if taken:
                 steps.append(step)
-                wiring.append((taken, given))
+                wiring.append(Wire(f"{node.name[:80]} ({node.operator})", taken, given))
     if graph.target not in values:
         raise GauntletError("its output does not depend on its input.")
-    network = _joined(steps, wiring, graph)
-    return (nn.Sequential(ToChannelsLast(), network) if graph.channels_last else network).eval()
+    return Steps(steps, wiring, graph).eval()
 
 
 def _step(
@@ -98,7 +118,7 @@ def _step(
     taken = [name for name in node.inputs if name in values]
     try:
         made = None
-        if node.operator in LAYERS:
+        if node.operator in LAYERS and taken in ([], node.inputs[:1]):
             made = LAYERS[node.operator](held, values.get(node.inputs[0]), node.settings)
             made = Apply(made, held[:1]) if made is not None and not taken else made
         if made is None and node.operator not in OPERATIONS:
@@ -122,9 +142,10 @@ def _absent(value: Tensor | None, name: str) -> Tensor | None:
     return torch.empty(0) if value is None and not name else value
 
 
-def _result(step: nn.Module, taken: list[Tensor], node: Node) -> tuple[Tensor, ...]:
+def _result(step: nn.Module, taken: list[Tensor], node: Node, opset: int) -> tuple[Tensor, ...]:
     try:
         result = step(*taken)
+        require_read(node.operator, node.settings, opset)
     except GauntletError as error:
         raise GauntletError(f"its layer {node.name[:80]} ({node.operator}) {error}") from error
     except Exception as error:
@@ -138,12 +159,10 @@ def _unfit(node: Node, error: Exception) -> GauntletError:
     )
 
 
-def _joined(steps: list[nn.Module], wiring: list, graph: Graph) -> nn.Module:
+def _joined(network: Steps) -> nn.Module:
     """Make a chain of layers where every step takes what the one before gave, and nothing else."""
-    before, chain = graph.source, True
-    for taken, given in wiring:
-        chain = chain and taken == [before]
-        before = given[0]
-    if chain and before == graph.target:
-        return nn.Sequential(*steps)
-    return Steps(steps, wiring, graph)
+    before, chain = network.source, True
+    for wire in network.wiring:
+        chain = chain and wire.taken == [before]
+        before = wire.given[0]
+    return nn.Sequential(*network.steps) if chain and before == network.target else network

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.models._onnx_attributes import Attributes
 
+OLDEST = 7  # opset: earlier ones have other rules of broadcasting and of training
 WIDEST = 1 << 31  # bytes of one tensor: what a protocol buffer can hold
 
 
@@ -20,7 +22,7 @@ class Node:
     name: str
     inputs: list[str]
     outputs: list[str]
-    settings: dict[str, Any]
+    settings: Attributes
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def read_graph(artefact: bytes, shape: tuple[int, int, int]) -> Graph:
     sizes = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim]
     turned = len(sizes) == 4 and tuple(sizes[1:]) == (*shape[1:], shape[0]) != shape
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    if opset < OLDEST:
+        raise GauntletError(
+            f"it is written in opset {opset}; known are {OLDEST} and later "
+            "(onnx.version_converter converts files)."
+        )
     return Graph(
         nodes=[_node(node, place) for place, node in enumerate(graph.node)],
         constants=constants,
@@ -87,13 +94,14 @@ def _node(node: Any, place: int) -> Node:
     graphs = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
     plain = [each for each in node.attribute if each.type not in graphs]
     tensors = {each.name: _constant(each.t) for each in plain if each.type == AttributeProto.TENSOR}
-    settings = {
+    settings = {each.name: "a graph" for each in node.attribute if each.type in graphs}
+    settings |= {
         each.name: tensors.get(each.name)
         if each.name in tensors
         else _decoded(helper.get_attribute_value(each))
         for each in plain
     }
-    return Node(node.op_type, name, list(node.input), list(node.output), settings)
+    return Node(node.op_type, name, list(node.input), list(node.output), Attributes(settings))
 
 
 def _decoded(value: Any) -> Any:

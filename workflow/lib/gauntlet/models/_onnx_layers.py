@@ -13,6 +13,7 @@ from gauntlet.core.errors import GauntletError
 
 Held = list[Tensor | None]
 Settings = dict[str, Any]
+PADS = ("", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 def _conv(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | None:
@@ -38,7 +39,7 @@ def _conv(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | N
 
 def _gemm(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | None:
     weight, bias = held[1], held[2] if len(held) > 2 else None
-    if weight is None or image is None or settings.get("transA", 0):
+    if not _floating(weight) or weight.ndim != 2 or image is None or settings.get("transA", 0):
         return None
     weight = weight if settings.get("transB", 0) else weight.T
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
@@ -49,7 +50,7 @@ def _gemm(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | N
 
 
 def _matmul(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | None:
-    if held[1] is None or held[1].ndim != 2 or image is None:
+    if not _floating(held[1]) or held[1].ndim != 2 or image is None:
         return None
     layer = nn.Linear(*held[1].shape, bias=False)
     _fill(layer, held[1].T, None)
@@ -59,6 +60,11 @@ def _matmul(held: Held, image: Tensor | None, settings: Settings) -> nn.Module |
 def _batch_norm(held: Held, image: Tensor | None, settings: Settings) -> nn.Module | None:
     if image is None or any(value is None for value in held[1:5]):
         return None
+    if settings.get("training_mode", 0):
+        raise GauntletError(
+            "is in train mode (training_mode: 1), so that an image's answer depends on the others "
+            "beside it; export the network in eval mode."
+        )
     kind = nn.BatchNorm2d if image.ndim == 4 else nn.BatchNorm1d
     layer = kind(len(held[1]), settings.get("epsilon", 1e-5))
     names = ("weight", "bias", "running_mean", "running_var")
@@ -68,7 +74,21 @@ def _batch_norm(held: Held, image: Tensor | None, settings: Settings) -> nn.Modu
     return layer
 
 
+def _dropout(held: Held, image: Tensor | None, settings: Settings) -> nn.Module:
+    if len(held) > 2 and held[2] is not None and bool(held[2].any()):
+        raise GauntletError(
+            "is in train mode (its input training_mode is true), so that answers are random; "
+            "export the network in eval mode."
+        )
+    return nn.Identity()
+
+
+def _floating(weight: Tensor | None) -> bool:
+    return weight is not None and weight.is_floating_point()
+
+
 def _fill(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
+    layer.to(weight.dtype)
     with torch.no_grad():
         layer.weight.copy_(weight)
         if bias is not None:
@@ -88,6 +108,8 @@ def padding(
 ) -> tuple[int, int, int, int]:
     """Give the zeros at left, right, top and bottom, for `pads` or for `auto_pad`."""
     auto = settings.get("auto_pad", "NOTSET")
+    if auto not in PADS:
+        raise GauntletError(f"sets auto_pad to {auto[:80]}; known are {', '.join(PADS[1:])}.")
     if auto in ("NOTSET", ""):
         top, left, bottom, right = settings.get("pads", (0, 0, 0, 0))
         return left, right, top, bottom
@@ -115,6 +137,8 @@ def _average_pool(held: Held, image: Tensor | None, settings: Settings) -> nn.Mo
     kernel, stride, spread = _window(settings, ())
     pads = padding(settings, tuple(image.shape[2:]), kernel, stride, spread)
     counted, up = bool(settings.get("count_include_pad", 0)), bool(settings.get("ceil_mode", 0))
+    if set(spread) != {1}:
+        raise GauntletError(f"sets dilations to {list(spread)}; known is 1 for each axis.")
     if pads[0] == pads[1] and pads[2] == pads[3]:
         return nn.AvgPool2d(kernel, stride, (pads[2], pads[0]), up, counted)
     if not counted:
@@ -126,6 +150,15 @@ def _plain(make: Callable[[Settings], nn.Module]) -> Callable[..., nn.Module]:
     return lambda held, image, settings: make(settings)
 
 
+def _global(kind: Callable[[int], nn.Module]) -> Callable[..., nn.Module]:
+    def make(held: Held, image: Tensor | None, settings: Settings) -> nn.Module:
+        if image is None or image.ndim != 4:
+            raise GauntletError("takes what is no image [N, C, H, W]; known is that.")
+        return kind(1)
+
+    return make
+
+
 LAYERS: dict[str, Callable[[Held, Tensor | None, Settings], nn.Module | None]] = {
     "Conv": _conv,
     "Gemm": _gemm,
@@ -133,8 +166,9 @@ LAYERS: dict[str, Callable[[Held, Tensor | None, Settings], nn.Module | None]] =
     "BatchNormalization": _batch_norm,
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
-    "GlobalAveragePool": _plain(lambda settings: nn.AdaptiveAvgPool2d(1)),
-    "GlobalMaxPool": _plain(lambda settings: nn.AdaptiveMaxPool2d(1)),
+    "GlobalAveragePool": _global(nn.AdaptiveAvgPool2d),
+    "GlobalMaxPool": _global(nn.AdaptiveMaxPool2d),
+    "Dropout": _dropout,
     "Relu": _plain(lambda settings: nn.ReLU()),
     "LeakyRelu": _plain(lambda settings: nn.LeakyReLU(settings.get("alpha", 0.01))),
     "Elu": _plain(lambda settings: nn.ELU(settings.get("alpha", 1.0))),

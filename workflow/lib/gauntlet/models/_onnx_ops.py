@@ -31,12 +31,14 @@ def _clip(settings: Settings, opset: int, node) -> Operation:
 
 def _reduced(function: Callable) -> Callable[[Settings, int, Any], Operation]:
     def make(settings: Settings, opset: int, node) -> Operation:
+        idle, kept = settings.get("noop_with_empty_axes", 0), bool(settings.get("keepdims", 1))
+
         def run(x: Tensor, axes: Tensor | None = None) -> Tensor:
             chosen = whole_numbers(axes, settings, "axes")
-            if chosen is None and settings.get("noop_with_empty_axes", 0):
+            if chosen is None and idle:
                 return x
             every = tuple(chosen) if chosen is not None else tuple(range(x.ndim))
-            return function(x, every, bool(settings.get("keepdims", 1)))
+            return function(x, every, kept)
 
         return run
 
@@ -79,6 +81,28 @@ def _gelu(settings: Settings, opset: int, node) -> Operation:
     return lambda x: functional.gelu(x, approximate=settings.get("approximate", "none"))
 
 
+def _selu(settings: Settings, opset: int, node) -> Operation:
+    alpha = settings.get("alpha", 1.67326319217681884765625)
+    gamma = settings.get("gamma", 1.05070102214813232421875)
+    return lambda x: gamma * functional.elu(x, alpha)
+
+
+def _modulo(settings: Settings, opset: int, node) -> Operation:
+    """Take the sign of the dividend if `fmod` is set, else that of the divisor."""
+    return torch.fmod if settings.get("fmod", 0) else torch.remainder
+
+
+def _gemm(settings: Settings, opset: int, node) -> Operation:
+    alpha, beta = settings.get("alpha", 1.0), settings.get("beta", 1.0)
+    turned = settings.get("transA", 0), settings.get("transB", 0)
+
+    def run(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+        product = alpha * ((a.T if turned[0] else a) @ (b.T if turned[1] else b))
+        return product if c is None else product + beta * c
+
+    return run
+
+
 def _divide(x: Tensor, y: Tensor) -> Tensor:
     whole = not (x.is_floating_point() or y.is_floating_point())
     return torch.div(x, y, rounding_mode="trunc" if whole else None)
@@ -100,11 +124,11 @@ OPERATIONS: dict[str, Callable[[Settings, int, Any], Operation]] = {
     "Clip": _clip,
     "Constant": _constant,
     "Div": _plain(_divide),
-    "Dropout": _plain(lambda x, *others: x),
     "Equal": _plain(torch.eq),
     "Erf": _plain(torch.erf),
     "Exp": _plain(torch.exp),
     "Gelu": _gelu,
+    "Gemm": _gemm,
     "HardSigmoid": lambda settings, opset, node: (
         lambda x: (settings.get("alpha", 0.2) * x + settings.get("beta", 0.5)).clamp(0, 1)
     ),
@@ -116,7 +140,7 @@ OPERATIONS: dict[str, Callable[[Settings, int, Any], Operation]] = {
     "Max": _folded(torch.maximum),
     "Min": _folded(torch.minimum),
     "Mish": _plain(functional.mish),
-    "Mod": _plain(torch.remainder),
+    "Mod": _modulo,
     "Mul": _plain(torch.mul),
     "Neg": _plain(torch.neg),
     "PRelu": _plain(lambda x, slope: torch.where(x < 0, slope * x, x)),
@@ -125,7 +149,7 @@ OPERATIONS: dict[str, Callable[[Settings, int, Any], Operation]] = {
     "ReduceMax": _reduced(torch.amax),
     "ReduceMean": _reduced(torch.mean),
     "ReduceSum": _reduced(torch.sum),
-    "Selu": _plain(functional.selu),
+    "Selu": _selu,
     "Softmax": _softmax(torch.softmax),
     "Sqrt": _plain(torch.sqrt),
     "Sub": _plain(torch.sub),

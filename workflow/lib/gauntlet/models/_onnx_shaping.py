@@ -83,6 +83,10 @@ def _concat(settings: Settings, opset: int, node) -> Operation:
 def _split(settings: Settings, opset: int, node) -> Operation:
     def split(x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
         axis, chosen = settings.get("axis", 0), whole_numbers(sizes, settings, "split")
+        if settings.get("num_outputs", len(node.outputs)) != len(node.outputs):
+            raise GauntletError(
+                f"sets num_outputs to {settings['num_outputs']}; it has {len(node.outputs)}."
+            )
         if chosen is None:
             return x.split(-(-x.shape[axis] // len(node.outputs)), axis)
         return x.split(chosen, axis)
@@ -132,6 +136,8 @@ def _pad(settings: Settings, opset: int, node) -> Operation:
             fill = float(value) if given(value) else settings.get("value", 0.0)
             return functional.pad(x, flat, value=fill)
         known = {"edge": "replicate", "reflect": "reflect"}
+        if mode not in known:
+            raise GauntletError(f"sets mode to {mode[:80]}; known are constant, edge, reflect.")
         return functional.pad(x, flat[: 2 * (x.ndim - 2)], known[mode])
 
     return pad
@@ -150,7 +156,8 @@ def _expand(settings: Settings, opset: int, node) -> Operation:
 
 
 def _shape(settings: Settings, opset: int, node) -> Operation:
-    return lambda x: torch.tensor(x.shape[settings.get("start", 0) : settings.get("end")])
+    first, last = settings.get("start", 0), settings.get("end")
+    return lambda x: torch.tensor(x.shape[first:last])
 
 
 def _tile(settings: Settings, opset: int, node) -> Operation:

@@ -10,6 +10,7 @@ from torch import nn
 from gauntlet.core.errors import GauntletError
 from gauntlet.models._exported_archive import require_plain
 from gauntlet.models._frames import Held, any_batch, first_line
+from gauntlet.models._train_mode import require_program_in_eval_mode
 
 
 def exported(
@@ -17,8 +18,8 @@ def exported(
 ) -> nn.Module:
     """Load an exported program for images of `shape` (C, H, W) from a file's content.
 
-    Raises GauntletError if the file is none, holds code besides PyTorch's own operators, or
-    cannot take such images.
+    Raises GauntletError if the file is none, holds code besides PyTorch's own operators, was
+    exported in train mode, or cannot take such images.
     """
     require_plain(artefact)
     try:
@@ -28,6 +29,7 @@ def exported(
             f"it cannot be read as an exported program ({first_line(error)}); write it anew with "
             f"torch.export.save of PyTorch {torch.__version__.split('+')[0]}."
         ) from error
+    require_program_in_eval_mode(program)
     return any_batch(Held(program, gradients), shape, _batch_size(artefact), "the network")
 
 

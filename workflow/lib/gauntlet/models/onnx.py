@@ -4,6 +4,9 @@ from torch import nn
 
 from gauntlet.models._frames import Held, any_batch
 
+# Without gradients the file's own engine answers, with which the rebuilt network is compared.
+ASKED_WITHOUT_GRADIENTS = True
+
 
 def onnx(
     shape: tuple[int, int, int], classes: int, *, artefact: bytes, gradients: bool = True

@@ -17,6 +17,26 @@ LAYERS = """[
     ],
     (8 * width, classes, 1),
 ]"""
+# Parts of names, and what they are in public code: kuangliu's pytorch-cifar and what follows it,
+# and DeepMind's adversarial_robustness.
+USUAL_NAMES = {
+    "0": ("conv1", "conv_2d"),
+    "1": ("layer1.0", "layer_0.0"),
+    "2": ("layer1.1", "layer_0.1"),
+    "3": ("layer2.0", "layer_1.0"),
+    "4": ("layer2.1", "layer_1.1"),
+    "5": ("layer3.0", "layer_2.0"),
+    "6": ("layer3.1", "layer_2.1"),
+    "7": ("layer4.0", "layer_3.0"),
+    "8": ("layer4.1", "layer_3.1"),
+    "9": ("bn", "bn1", "norm", "batchnorm"),
+    "13": ("linear", "fc", "logits"),
+    "norm1": ("bn1", "batchnorm_0"),
+    "norm2": ("bn2", "batchnorm_1"),
+    "conv1": ("conv1", "conv_2d_1"),
+    "conv2": ("conv2", "conv_2d_2"),
+    "shortcut": ("shortcut.0", "shortcut", "downsample.0", "downsample"),
+}
 
 
 class PreActBlock(nn.Module):
@@ -36,11 +56,14 @@ class PreActBlock(nn.Module):
         return self.conv2(self.norm2(self.conv1(active)).relu()) + kept
 
 
-def preact_resnet18(shape: tuple[int, int, int], classes: int, *, width: int = 64) -> nn.Module:
+def preact_resnet18(
+    shape: tuple[int, int, int], classes: int, *, width: int = 64, final_norm: bool = True
+) -> nn.Module:
     """Build a pre-activation ResNet-18 for images of `shape` (C, H, W).
 
     Source: He et al. 2016, "Identity Mappings in Deep Residual Networks"; 3x3 stem without
-    pooling, as usual for CIFAR-10, `width` channels in the first stage.
+    pooling, as usual for CIFAR-10, `width` channels in the first stage. Without `final_norm` the
+    last batch norm and ReLU are left out, as in the code of kuangliu/pytorch-cifar.
     """
     blocks, before = [], width
     for factor, stride in STAGES:
@@ -50,8 +73,8 @@ def preact_resnet18(shape: tuple[int, int, int], classes: int, *, width: int = 6
     return nn.Sequential(
         nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
         *blocks,
-        nn.BatchNorm2d(before),
-        nn.ReLU(),
+        nn.BatchNorm2d(before) if final_norm else nn.Identity(),
+        nn.ReLU() if final_norm else nn.Identity(),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(before, classes),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.models._frames import Held, any_batch, first_line
+from gauntlet.models._train_mode import require_script_in_eval_mode
 
 
 def torchscript(
@@ -16,8 +17,8 @@ def torchscript(
 ) -> nn.Module:
     """Load a TorchScript network for images of `shape` (C, H, W) from a file's content.
 
-    The file holds a program in PyTorch's own small language. Raises GauntletError if it is none, or
-    cannot take such images.
+    The file holds a program in PyTorch's own small language. Raises GauntletError if it is none,
+    was traced in train mode, or cannot take such images.
     """
     if not any(name.endswith("constants.pkl") for name in _names(artefact)):
         raise GauntletError(
@@ -32,7 +33,8 @@ def torchscript(
             script = torch.jit.load(io.BytesIO(artefact), map_location="cpu")
     except (RuntimeError, ValueError, UnicodeError, EOFError) as error:
         raise GauntletError(f"it cannot be read as TorchScript ({first_line(error)}).") from error
-    return any_batch(Held(Script(script.eval()), gradients), shape, None, "the network")
+    require_script_in_eval_mode(script.eval())
+    return any_batch(Held(Script(script), gradients), shape, None, "the network")
 
 
 class Script(nn.Module):

@@ -40,7 +40,6 @@ NOTES = (
         "only lower it. Gaussian noise is a control, not an attack."
     ),
     (
-        "8-bit: robust accuracy if every example is first rounded to what an image file can hold. "
         "Passes: forward + backward passes through the model per image. An attack that missed what "
         "is known to be within its reach is refused: it has no accuracy of its own (–)."
     ),
@@ -126,7 +125,7 @@ def full_table(rows: Sequence[dict]) -> Table:
     """Make the long table: every attack and eps, with intervals."""
     head = (*GROUP[:4], "access", "eps", "n", "seeds", "clean", "95 %", "robust", "95 %")
     certified = any(map(is_certified, rows))
-    head += ("certified",) * certified + ("8-bit", "loss", "passes")
+    head += ("certified",) * certified + ("loss", "passes")
     return Table("All attacks", head, [_full_row(row, certified) for row in rows])
 
 
@@ -141,7 +140,7 @@ def _full_row(row: dict, certified: bool) -> tuple[str, ...]:
     if certified:
         shares.append(percent(row["certified_mean"], row["certified_std"]))
     loss = "–" if row["loss_mean"] in ("", None) else f"{float(row['loss_mean']):.3g}"
-    return (*names, *counts, *shares, percent(row["robust_8bit_mean"]), loss, _passes(row))
+    return (*names, *counts, *shares, loss, _passes(row))
 
 
 def _passes(row: dict) -> str:

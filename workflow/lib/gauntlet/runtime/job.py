@@ -18,7 +18,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from gauntlet.core import files as whole
-from gauntlet.core import progress, signals
+from gauntlet.core import progress, signals, spent
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import sha256
 from gauntlet.runtime import gpu_leases, os_errors, parent_watch, provenance, scratch, store, worker
@@ -113,6 +113,7 @@ def _fulfil(stage: Callable, task: dict) -> None:
             logger.info("%s is taken from the store, where %s is", task["rule"], key)
         _publish(task, finals, partials, inputs, entry)
     shutil.rmtree(kept, ignore_errors=True)
+    spent.forget(kept)
     logger.info("%s done in %.1f s", task["rule"], time.time() - started)
 
 
@@ -128,13 +129,15 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
         kept.mkdir(parents=True, exist_ok=True)
         own = {"keep": kept}
     with gpu_leases.leased(task["gpus"]) as devices:
-        started, clock = time.time(), provenance.cpu_seconds()
+        earlier = spent.begin(kept) if own else spent.Spent()
+        started, clock = time.time(), spent.cpu_seconds()
         stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
-        seconds = time.time() - started
+        seconds = earlier.seconds + time.time() - started
+        cpu = earlier.cpu_seconds + spent.cpu_seconds() - clock
     for name, path in partials.items():
         if not Path(path).is_file():
             raise AssertionError(f"the stage did not write its output {finals[name]}")
-    how = provenance.made(task, seconds, provenance.cpu_seconds() - clock, devices)
+    how = provenance.made(task, seconds, cpu, devices)
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 

@@ -90,18 +90,13 @@ def _outputs(record: str, changed: int, size: int) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def cpu_seconds() -> float:
-    """Give the CPU time of this process and of those it has waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 def made(task: dict, seconds: float, cpu: float, devices: list[str]) -> dict:
     """Describe how a task's result was made: spec, code, versions, hardware, time and memory.
 
     `date` is when the computation ended (UTC); `commit` is that of Gauntlet's own checkout, with
     "-changed" behind it if files differ from it, and None outside a checkout. `peak_rss_mb` is of
-    the largest process, where several share the work.
+    the largest process, where several share the work. Seconds count what interrupted attempts
+    have spent on what this one took over.
     """
     each = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = max(resource.getrusage(who).ru_maxrss for who in each)

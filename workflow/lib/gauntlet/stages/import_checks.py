@@ -1,7 +1,5 @@
 """Checks of an external model on clean images, before it is used."""
 
-from collections.abc import Callable, Iterator
-
 import torch
 from torch import Tensor, nn
 
@@ -9,12 +7,6 @@ from gauntlet.core import scoring
 from gauntlet.core.batched_model import BatchedModel, NonFiniteLogits
 from gauntlet.core.errors import GauntletError
 from gauntlet.models import evaluating
-
-FEW = 256  # images on which other settings are tried
-SHORT = 0.05  # accuracy below what is expected that gives a warning
-GAIN = 0.1  # accuracy that other settings must gain to be named
-NEAR = 0.1  # share of the way from chance to 1 that is no better than chance
-RANGES = ([0, 1], [0, 255], [-1, 1])
 
 
 def require_answers(model: nn.Module, images: Tensor, classes: int, name: str) -> None:
@@ -70,37 +62,3 @@ def _differentiable(model: nn.Module, image: Tensor) -> bool:
 def _lead(logits: Tensor, labels: Tensor) -> Tensor:
     """Give the true class's lead over the mean of all [N]: it never saturates, as losses do."""
     return logits.gather(1, labels[:, None]).squeeze(1) - logits.mean(1)
-
-
-def accuracy_warnings(
-    accuracy: float, expected: float | None, classes: int, count: int
-) -> Iterator[str]:
-    """Say if accuracy on `count` clean images is near chance or well below what is expected."""
-    chance = 1 / classes
-    spread = 2 * (chance * (1 - chance) / count) ** 0.5
-    shown = f"clean accuracy is {100 * accuracy:.1f} % on {count} validation images"
-    if accuracy <= chance + max(NEAR * (1 - chance), spread):
-        yield f"{shown}, near chance ({100 * chance:.1f} %): input settings are likely to be wrong"
-    elif expected is not None and accuracy < expected - SHORT:
-        yield f"{shown}, {100 * expected:.1f} % is expected: input settings may be wrong"
-
-
-def better_settings(
-    settings: dict, accuracy: float, measure: Callable[[dict], float], channels: int
-) -> str | None:
-    """Try other ranges and orders of channels: name those with which a model does much better."""
-    best, named = accuracy + GAIN, None
-    for change in _changes(settings, channels):
-        found = measure(settings | change)
-        if found > best:
-            settings_text = ", ".join(f"{key}: {value}" for key, value in change.items())
-            best, named = found, f"with {settings_text} it would be {100 * found:.1f} %"
-    return named
-
-
-def _changes(settings: dict, channels: int) -> Iterator[dict]:
-    order = settings.get("channel_order", "rgb")
-    orders = [order] if channels != 3 else [order, "bgr" if order == "rgb" else "rgb"]
-    for turned in orders:
-        for span in (settings.get("input_range", [0, 1]), *RANGES):
-            yield {"input_range": span, "channel_order": turned}

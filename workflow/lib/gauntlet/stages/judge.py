@@ -17,7 +17,7 @@ COLUMNS = [
     *("index", "label", "access", "norm", "eps"),
     *("clean_prediction", "adversarial_prediction", "clean_loss", "adversarial_loss"),
     *("clean_confidence", "adversarial_confidence", "linf", "l2", "l1"),
-    *("success", "success_8bit", "success_by", "success_query"),
+    *("success", "success_by", "success_query"),
     *("forwards", "backwards", "draw_loss"),
     "note",
 ]
@@ -34,9 +34,8 @@ def ledger(
     """Judge saved examples [E, N, C, H, W] and give one row per image and eps.
 
     An example counts as success only if its image is classified correctly, it is misclassified,
-    and it lies in [0, 1] and in the ball; `success_8bit` asks the same of the example rounded to
-    what an image file can hold. `success_by` names the attack, or the member of an ensemble. A
-    model that draws random numbers draws the same for clean images in every ledger.
+    and it lies in [0, 1] and in the ball. `success_by` names the attack, or the member of an
+    ensemble. A model that draws random numbers draws the same for clean images in every ledger.
     """
     batched = BatchedModel(model, spec["batch"])
     with fixed_draws(0, "clean"):
@@ -77,24 +76,7 @@ def _judged(
         name: threat_models.distance(examples, images, name) for name in threat_models.NORMS
     }
     columns["success"] = success.int()
-    columns["success_8bit"] = _rounded_success(
-        batched, eval_images, examples, success, norm, eps
-    ).int()
     return columns, success
-
-
-def _rounded_success(
-    batched, eval_images: EvalImages, examples, success, norm: str, eps: float
-) -> Tensor:
-    """Round the examples that succeeded to 8 bits and judge them again."""
-    rows = success.nonzero().squeeze(1).to(examples.device)
-    found = torch.zeros_like(success)
-    if len(rows):
-        images, truth = eval_images.images[rows], eval_images.labels[rows]
-        stored = threat_models.on_grid(examples[rows], images, norm, eps)
-        missed = scoring.predict(batched, stored) != truth
-        found[rows.cpu()] = (missed & threat_models.admissible(stored, images, norm, eps)).cpu()
-    return found
 
 
 def _costs(

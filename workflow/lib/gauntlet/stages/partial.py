@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gauntlet.core import tensor_io
+from gauntlet.core import spent, tensor_io
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.files import write_whole
 
@@ -17,6 +17,7 @@ def save(keep: Path | None, number: int, state: dict[str, Tensor]) -> None:
     """Save what was made of a pool in the folder `keep`, if there is one."""
     if keep is not None:
         write_whole(_path(keep, number), lambda fresh: tensor_io.save_state(state, fresh))
+        spent.mark(keep)
 
 
 def resumed(keep: Path | None, number: int, names: Sequence[str]) -> dict[str, Tensor] | None:

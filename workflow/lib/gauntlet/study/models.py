@@ -19,7 +19,7 @@ WEB = ("http://", "https://")
 MADE = "results/"  # weights below it are made by the workflow itself
 # How images become what an external network takes.
 INPUT = ("input_range", "mean", "std", "channel_order", "input_size")
-EXTERNAL = ("sha256", *INPUT, "expected_clean_accuracy", "gradients")
+EXTERNAL = ("sha256", "weights_key", *INPUT, "expected_clean_accuracy", "gradients")
 
 
 def model_problems(config: dict[str, Any]) -> list[str]:
@@ -28,20 +28,6 @@ def model_problems(config: dict[str, Any]) -> list[str]:
     for study, lists in config["studies"].items():
         problems += _study(config, f"studies.{study}", lists)
     return list(dict.fromkeys(problems))
-
-
-def missing_weights(config: dict[str, Any]) -> list[str]:
-    """Say which weights of the studies that are run are no file, nor made by the workflow."""
-    named = [name for study in config["run"] for name in config["studies"][study]["models"]]
-    problems = []
-    for name in dict.fromkeys(named):
-        path = local_weights(config["models"][name])
-        if path and not path.startswith(MADE) and not os.path.isfile(path):
-            problems.append(
-                f"models.{name}.weights is '{path}', but there is no such file; allowed is a "
-                f"file's path, seen from {os.getcwd()}, or an http(s) URL."
-            )
-    return problems
 
 
 def local_weights(model: dict[str, Any]) -> str | None:
@@ -57,7 +43,7 @@ def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     directory: after an edit it is another model. Files that it imports are not seen.
     """
     model = config["models"][name]
-    aside = ("weights", "sha256", "expected_clean_accuracy")
+    aside = ("weights", "sha256", "weights_key", "expected_clean_accuracy")
     settings = {key: value for key, value in model.items() if key not in aside}
     if "factory" in model:
         path = factory_file(model["factory"])
@@ -98,6 +84,11 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
                 f"{path}.{key} is {value:.60}, but the model has no weights of its own; "
                 f"allowed is {key} beside weights."
             )
+    elif "weights_key" in model and (weights == OWN or holds_network(model["arch"])):
+        yield (
+            f"{path}.weights_key is {model['weights_key']!r:.80}, but the file is no state dict; "
+            "allowed is that key for an architecture whose weights are a state dict."
+        )
     elif weights == OWN and "factory" not in model:
         yield f"{path}.weights is 'own', which needs arch factory; allowed: a path or a URL."
     elif weights.startswith(WEB) and "sha256" not in model:

@@ -42,7 +42,8 @@ def import_spec(config: Spec, dataset: str, model: str, seed: int | str) -> Spec
         "sha256": settings.get("sha256"),
         "threads": compute["threads"],
     }
-    return ordered(own | ({"name": OWN} if settings["weights"] == OWN else {}))
+    chosen = {key: settings[key] for key in ("weights_key",) if key in settings}
+    return ordered(own | chosen | ({"name": OWN} if settings["weights"] == OWN else {}))
 
 
 def export_spec(config: Spec, model: str) -> Spec:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gauntlet.core import spent
 from gauntlet.core.files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Checkpoints:
         buffer = io.BytesIO()  # torch.save would hide the OSError of a full disk
         torch.save(state, buffer)
         write_whole(self.path, lambda fresh: fresh.write_bytes(buffer.getbuffer()), durable=True)
+        spent.mark(self.path.parent)
 
     def due(self) -> bool:
         """Say whether the time between two saves is over."""

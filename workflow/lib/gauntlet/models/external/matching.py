@@ -1,89 +1,162 @@
-"""Which of a file's tensors is which of a network's, by name or else by order and shape."""
+"""Which of a file's tensors is which of a network's: by name, usual names, or kind and order."""
 
-from itertools import zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.models.external import layer_order
+from gauntlet.models.external.layer_order import COUNTER, State, named, same_shape
+from gauntlet.models.external.normalization import Normalization, without_normalization
 
-COUNTER = "num_batches_tracked"  # of batch norm: older files lack it, and nothing depends on it
-START = 4  # parts of a name that are tried
-ROLES = ("weight", "bias", "running_mean", "running_var")
-State = dict[str, Tensor]
+ASIDE_NOTE = "left aside, not in the architecture"
+START = 4  # parts of a name that are tried as the beginning of all names
+Aliases = Mapping[str, Sequence[str]]
 
 
-def matched(own: State, theirs: State, path: str, notes: list[str]) -> State:
-    """Give a network's state from a file's, under the network's names; `notes` say how.
+@dataclass
+class Matched:
+    """A network's state under its own names, and the file's own normalization, if it has one."""
 
-    Raises GauntletError if a tensor is missing, has another shape or kind, or holds values that
-    are no finite numbers, with both names and shapes.
+    state: State
+    normalization: Normalization | None = None
+
+
+def matched(
+    own: State,
+    theirs: State,
+    path: str,
+    notes: list[str],
+    aliases: Aliases | None = None,
+    channels: int | None = None,
+    ordered: bool = True,
+) -> Matched:
+    """Find a network's state in a file's; `notes` say how.
+
+    `aliases` gives, for parts of the network's names, those that public code uses. With `channels`,
+    a mean and a standard deviation beside the network are taken for its normalization. `ordered`
+    tells that the file's tensors are in the order of the code that wrote it.
+
+    Raises GauntletError if a tensor is missing, has another shape or kind, or holds values that are
+    no finite numbers, with both names and shapes.
     """
-    theirs = _without_common_start(own, theirs, notes)
-    if _named(own) <= theirs.keys():
-        pairs = {name: name for name in _named(own)}
-        extra = sorted(theirs.keys() - own.keys())
-        if extra:
-            notes.append(f"left aside, not in the architecture: {', '.join(extra[:8])}")
-    else:
-        pairs = _by_order(own, theirs, path)
-        notes.append(
-            "names differ, shapes match one to one in order: "
-            + ", ".join(f"{new} = {old}" for new, old in pairs.items() if new != old)
-        )
+    normalization, rest = None, theirs
+    if channels is not None and not theirs.keys() >= set(named(own)):
+        normalization, rest = without_normalization(theirs, channels)
+    start, pairs = _pairs(own, rest, path, notes, aliases or {}, ordered)
+    notes += _left_out(start, rest, {start + old for old in pairs.values()})
+    if normalization is not None:
+        notes.append(f"normalization read from the file: {normalization.text}")
     found = {name: value for name, value in own.items() if name.endswith(COUNTER)}
     for new, old in pairs.items():
-        found[new] = _fitted(new, own[new], old, theirs[old], path)
-    return found
+        found[new] = _fitted(new, own[new], start + old, rest[start + old], path)
+    return Matched(found, normalization)
 
 
-def _named(state: State) -> set[str]:
-    return {name for name in state if not name.endswith(COUNTER)}
+def _left_out(start: str, theirs: State, used: set[str]) -> Iterator[str]:
+    """Say what of a file's names was left out, and which tensors were left aside."""
+    if start:
+        every = all(name.startswith(start) for name in theirs)
+        yield (
+            f"'{start}' before every name is left out" if every else f"taken is what {start}* holds"
+        )
+    extra = sorted(set(named(theirs)) - used)
+    if extra:
+        yield f"{ASIDE_NOTE}: {', '.join(extra[:8])}"
 
 
-def _without_common_start(own: State, theirs: State, notes: list[str]) -> State:
-    """Leave out first parts that all names have, where the rest are the names looked for."""
-    shorter, start = theirs, ""
-    for _ in range(START):
-        if _named(own) <= shorter.keys():
-            if start:
-                notes.append(f"'{start}' before every name is left out")
-            return shorter
-        firsts = {name.partition(".")[0] for name in shorter}
-        if len(firsts) != 1:
-            break
-        first = f"{firsts.pop()}."
-        start += first
-        shorter = {name.removeprefix(first): value for name, value in shorter.items()}
-    return theirs
+def _pairs(
+    own: State, theirs: State, path: str, notes: list[str], aliases: Aliases, ordered: bool
+) -> tuple[str, dict[str, str]]:
+    """Give what stands before the names of the network, and the file's name for each of its own."""
+    places = {start: _under(theirs, start) for start in _starts(theirs)}
+    places = {start: part for start, part in places.items() if len(part) >= len(named(own))}
+    for how, note in (
+        (_same_names, ""),
+        (partial(_usual_names, aliases), "names are those of public code: "),
+        (layer_order.in_order, "names differ, shapes match one to one in order: "),
+        (
+            layer_order.by_kind if ordered else lambda own, theirs: None,
+            "names and order differ, layers of one kind and shape are taken in their order: ",
+        ),
+    ):
+        found = {start: pairs for start, part in places.items() if (pairs := how(own, part))}
+        if found:
+            start = _chosen(own, theirs, found, path)
+            notes += [note + _renamed(found[start])] if note else []
+            return start, found[start]
+    raise GauntletError(
+        f"{path} is of another architecture: {layer_order.difference(own, theirs)}."
+    )
 
 
-def _by_order(own: State, theirs: State, path: str) -> dict[str, str]:
-    new = [name for name in own if not name.endswith(COUNTER)]
-    old = [name for name in theirs if not name.endswith(COUNTER)]
-    for mine, found in zip_longest(new, old):
-        fits = mine and found and own[mine].shape == theirs[found].shape
-        if not fits or _role(mine) != _role(found):
-            wanted, given = _shown(own, mine), _shown(theirs, found)
-            raise GauntletError(
-                f"{path} is of another architecture: where the architecture has {wanted}, the file "
-                f"has {given} ({len(new)} tensors against {len(old)})."
-            )
-    return dict(zip(new, old, strict=True))
+def _chosen(own: State, theirs: State, found: dict[str, dict[str, str]], path: str) -> str:
+    """Choose the place where a network fits; GauntletError if there are several of its shapes."""
+    fitting = [
+        start
+        for start, pairs in found.items()
+        if all(same_shape(own[new], theirs[start + old]) for new, old in pairs.items())
+    ]
+    if len(fitting) > 1 and "" not in fitting:
+        named_places = [start.rstrip(".")[:40] for start in fitting]
+        raise GauntletError(
+            f"{path} holds several networks that fit, under {', '.join(named_places[:4])}; name "
+            f"one by weights_key, such as weights_key: {named_places[0]}."
+        )
+    return "" if "" in found else (fitting or list(found))[0]
 
 
-def _shown(state: State, name: str | None) -> str:
-    return "nothing more" if name is None else f"'{name[:80]}' {list(state[name].shape)}"
+def _starts(theirs: State) -> list[str]:
+    """Give the first parts of names that may stand before a network's own, shortest first."""
+    parts = [name.split(".")[:-1][:START] for name in theirs]
+    found = {".".join(each[:count]) for each in parts for count in range(1, len(each) + 1)}
+    return ["", *sorted((f"{start}." for start in found), key=lambda s: (s.count("."), s))]
 
 
-def _role(name: str) -> str:
-    """Give a name's last part if it says what the tensor is for; others may be called anything."""
-    last = name.rpartition(".")[2]
-    return last if last in ROLES else ROLES[0]
+def _under(theirs: State, start: str) -> State:
+    return {
+        name.removeprefix(start): value for name, value in theirs.items() if name.startswith(start)
+    }
+
+
+def _same_names(own: State, theirs: State) -> dict[str, str] | None:
+    names = named(own)
+    return {name: name for name in names} if all(name in theirs for name in names) else None
+
+
+def _usual_names(aliases: Aliases, own: State, theirs: State) -> dict[str, str] | None:
+    """Find each tensor under a name in which parts are those of public code, with its shape."""
+    if not aliases:
+        return None
+    pairs = {}
+    for name in named(own):
+        known = [old for old in _spellings(name, aliases) if old in theirs]
+        if len(known) != 1 or not same_shape(own[name], theirs[known[0]]):
+            return None
+        pairs[name] = known[0]
+    return pairs if len(set(pairs.values())) == len(pairs) else None
+
+
+def _spellings(name: str, aliases: Aliases) -> Iterator[str]:
+    return (".".join(parts) for parts in product(*(aliases.get(p, (p,)) for p in name.split("."))))
+
+
+def _renamed(pairs: dict[str, str]) -> str:
+    return ", ".join(f"{new} = {old}" for new, old in pairs.items() if new != old)
 
 
 def _fitted(new: str, ours: Tensor, old: str, given: Tensor, path: str) -> Tensor:
     """Give a tensor in the number format of ours, if it has our shape and finite values."""
+    if given.layout != torch.strided or given.is_meta or given.is_nested:
+        kind = "without values" if given.is_meta else "sparse" if not given.is_nested else "nested"
+        raise GauntletError(
+            f"{path} holds '{old}' as a tensor that is {kind}; allowed are plain ones, such as "
+            "to_dense() gives."
+        )
     if ours.shape != given.shape:
         raise GauntletError(
             f"{path} is of another architecture: '{old}' has shape {list(given.shape)}, and the "

@@ -1,5 +1,6 @@
 """Reading of .safetensors files, by the format's own library."""
 
+import re
 from pathlib import Path
 
 from torch import Tensor
@@ -18,16 +19,24 @@ def is_safetensors(path: str) -> bool:
 
 
 def read_safetensors(path: str) -> dict[str, Tensor]:
-    """Read all tensors; GauntletError for a file that is not as its header says.
+    """Read all tensors, sorted by name with numbers as such: the file keeps no order of its own.
 
+    Raises GauntletError for a file that is not as its header says.
     Source: the format's description at https://huggingface.co/docs/safetensors.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        found = load_file(path)
     except (SafetensorError, ValueError, KeyError, AttributeError) as error:
         raise GauntletError(f"{path} is a truncated or damaged .safetensors file ({error}).") from (
             error
         )
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort layer2 before layer10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdigit() and part.isascii() else (0, part) for part in parts]

@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.models.external.archives import require_sizes
+from gauntlet.models.external.file_parts import choice_of, described, part_at
 from gauntlet.models.external.safetensors import is_safetensors, read_safetensors
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -22,15 +24,21 @@ CAUSE = re.compile(r"WeightsUnpickler error:\s*(.*)")
 GLOBAL = re.compile(r"(?:GLOBAL|global|class)\s+`?([\w.]+)")
 
 
-def read_state(path: str, weights: int) -> tuple[dict[str, Tensor], list[str]]:
+def read_state(
+    path: str, weights: int, key: str | int | None = None
+) -> tuple[dict[str, Tensor], list[str]]:
     """Read a file's state dict: its tensors by name, and what was done to find them.
 
-    `weights` are the bytes of the architecture's own weights. Raises GauntletError if the file is
-    damaged, much larger than they, asks for code, or holds no state dict.
+    `weights` are the bytes of the architecture's own weights, `key` says which of several parts of
+    the file is meant. Raises GauntletError if the file is damaged, much larger than the weights,
+    asks for code, holds no state dict or several, or has nothing under the key.
     """
     require_sizes(path, weights)
     content = read_safetensors(path) if is_safetensors(path) else _data(path)
     notes: list[str] = []
+    if key is not None:
+        content = _part(content, str(key), path)
+        notes.append(f"weights_key: {key}")
     found = _unwrapped(content, path, notes)
     return _unprefixed(found, notes), notes
 
@@ -68,30 +76,51 @@ def _reason(path: str, error: Exception) -> str:
     )
 
 
-def _unwrapped(content: Any, path: str, notes: list[str]) -> dict[str, Tensor]:
+def _part(content: Any, key: str, path: str) -> Any:
+    """Give the part of a file at a key, which may begin inside its wrappers."""
+    errors = []
+    for level, _ in _levels(content):
+        try:
+            return part_at(level, key, path)
+        except GauntletError as error:
+            errors.append(error)
+    raise errors[-1]
+
+
+def _levels(content: Any) -> Iterator[tuple[Any, str]]:
+    """Give a file's content and what lies in its wrappers, with a note on how each was reached."""
+    yield content, ""
     for _ in range(DEPTH):
         if isinstance(content, list | tuple) and len(content) == 1:
-            content = content[0]
-            notes.append("the state dict is the one item of a list")
-        elif isinstance(content, dict) and any(map(torch.is_tensor, content.values())):
-            return _tensors(content, notes)
-        elif isinstance(content, dict) and (key := _wrapper(content)):
-            content = content[key]
-            notes.append(f"the state dict lies under '{key}'")
+            content, note = content[0], "the state dict is the one item of a list"
+        elif isinstance(content, dict) and (key := _wrapper(content)) is not None:
+            content, note = content[key], f"the state dict lies under '{key}'"
         else:
-            break
-    held = type(content).__name__
-    if isinstance(content, dict):
-        held = (
-            f"a mapping with {', '.join(repr(key)[:40] for key in list(content)[:6]) or 'nothing'}"
-        )
+            return
+        yield content, note
+
+
+def _holds_tensors(content: Any) -> bool:
+    return isinstance(content, dict) and any(map(torch.is_tensor, content.values()))
+
+
+def _unwrapped(content: Any, path: str, notes: list[str]) -> dict[str, Tensor]:
+    for level, note in _levels(content):
+        content = level
+        notes += [note] if note else []
+    if _holds_tensors(content):
+        return _tensors(content, notes)
+    choice = f"; name the part that is meant by weights_key, such as {choice_of(content)}"
     raise GauntletError(
-        f"{path} holds {held}, where names with tensors are expected, alone or under "
-        f"{', '.join(WRAPPERS[:4])}; {ADVICE}."
+        f"{path} holds {described(content)}, where names with tensors are expected, alone or under "
+        f"{', '.join(WRAPPERS[:4])}{choice if choice_of(content) else f'; {ADVICE}'}."
     )
 
 
 def _wrapper(content: dict) -> str | None:
+    """Give the name under which the weights lie; None where there is no such name, or no need."""
+    if _holds_tensors(content):
+        return None
     known = [key for key in WRAPPERS if isinstance(content.get(key), dict | list | tuple)]
     if known:
         return known[0]

@@ -1,0 +1,56 @@
+"""The user's own files that a configuration names: those that are not there, or have a wrong name.
+
+Standard library only; a configuration is one that `schema.complete` has filled.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gauntlet.study.models import MADE, local_weights
+from gauntlet.study.split_settings import chosen_indices
+
+# What Snakemake replaces in the names of files: wildcards and path variables.
+REPLACED = re.compile(r"\{\s*\w+\s*(,([^{}]|\{\d+(,\d+)?\})*)?\}|<[a-z][a-z0-9_]*>")
+
+
+def own_file_problems(config: dict[str, Any]) -> list[str]:
+    """Say what is wrong with the files that the studies that are run name, each in one sentence."""
+    studies = [config["studies"][name] for name in config["run"]]
+    found: list[str] = []
+    for name in _named(studies, "models"):
+        path = local_weights(config["models"][name])
+        if path and not path.startswith(MADE):
+            found += _weights(f"models.{name}.weights", path)
+    for name in _named(studies, "datasets"):
+        settings = config["datasets"][name]
+        path = settings.get("path")
+        if path and not os.path.isdir(path):  # of a folder, a table of its files is named instead
+            found += _unreadable(f"datasets.{name}.path", path)
+        file = (chosen_indices(settings["split"]) or {}).get("file", "")
+        found += _unreadable(f"datasets.{name}.split.test_indices", file)
+    return found
+
+
+def _named(studies: list[dict], family: str) -> list[str]:
+    return list(dict.fromkeys(name for study in studies for name in study[family]))
+
+
+def _weights(key: str, path: str) -> Iterator[str]:
+    if not os.path.isfile(path):
+        yield (
+            f"{key} is '{path}', but there is no such file; allowed is a file's path, seen from "
+            f"{os.getcwd()}, or an http(s) URL."
+        )
+    else:
+        yield from _unreadable(key, path)
+
+
+def _unreadable(key: str, path: str) -> Iterator[str]:
+    part = REPLACED.search(path)
+    if part:
+        yield (
+            f"{key} is '{path}', in which Snakemake would replace {part[0]}; allowed are names "
+            "without such braces or angle brackets: rename the file, or name a link to it."
+        )
