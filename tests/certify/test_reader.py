@@ -1,5 +1,7 @@
 """What the reader of networks knows has sound bounds; all else is refused in one sentence."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -331,23 +333,38 @@ def test_weights_computed_in_the_forward_pass_follow_training():
     assert bool((model.weight.grad != 0).any())
 
 
+class _Cancelling(nn.Module):
+    def __init__(self, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.layer = nn.Linear(24, 3)
+
+    def forward(self, x):
+        return self.layer((x.flatten(1) + 2_000.0) - 2_000.0)
+
+
 def test_large_terms_that_cancel_are_bounded_in_double_precision():
-    class Cancelling(nn.Module):
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.layer = nn.Linear(24, 3)
-
-        def forward(self, x):
-            return self.layer((x.flatten(1) + 2_000.0) - 2_000.0)
-
-    model, stream = Cancelling().eval(), torch.Generator().manual_seed(0)
+    model, stream = _Cancelling().eval(), torch.Generator().manual_seed(0)
     images = torch.rand(4, 2, 3, 4, generator=stream)
     labels = model(images).argmax(1)
     found = crown(model, images, labels, eps=1e-3, radius=True, ceiling=0.5)
     for row in (found.radius > 0).nonzero().flatten().tolist():
         case = (images[row], int(labels[row]), "linf", float(found.radius[row]))
         assert (model(descended(model, *case, stream)).argmax(1) == labels[row]).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_image_that_is_exact_by_luck_still_gets_its_slack(seed):
+    model = _Cancelling(seed).eval().requires_grad_(False)
+    image = torch.full((1, 2, 3, 4), 0.5)  # 2000.5 is exact in float32: nothing is rounded here
+    noise = torch.rand(500, 2, 3, 4, generator=torch.Generator().manual_seed(seed)) - 0.5
+    tried = image + 0.02 * noise
+    rounded = model(tried) - copy.deepcopy(model).double()(tried.double())
+    label = model(image).argmax(1)
+    top = model.double()(image.double()).topk(2, 1).values
+    found = crown(model.float(), image, label, eps=0.0)
+    reckoned = float(top[0, 0] - top[0, 1]) - float(found.margin)
+    assert reckoned > 1.5 * float(rounded.abs().max()) > 0
 
 
 @pytest.mark.parametrize(
