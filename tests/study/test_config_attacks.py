@@ -78,7 +78,6 @@ def test_all_defenses_are_sources_of_a_matrix():
         ("fpu avx512_bf16", "cpu", "auto", "bfloat16"),
         ("fpu avx2", "cpu", "auto", "float32"),
         ("fpu avx2", "cuda", "auto", "bfloat16"),
-        ("fpu avx2", "mps", "auto", "float32"),
         ("fpu amx_bf16", "cpu", "float32", "float32"),
         ("fpu avx2", "cpu", "float16", "float16"),
     ],
