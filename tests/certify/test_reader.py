@@ -16,7 +16,7 @@ from gauntlet.certify.crown import crown
 from gauntlet.certify.ibp import ibp
 from gauntlet.core.errors import Uncertifiable
 from tests.certify.fuzz import descended, within
-from tests.helpers.random_networks import Step
+from tests.helpers.random_networks import Step, len_of
 
 MATRIX = torch.linspace(-1, 1, 24).view(24, 1) * torch.linspace(-2, 1, 5)
 EACH = torch.linspace(-1, 1, 24).view(2, 3, 4)
@@ -153,7 +153,14 @@ UNKNOWN = {
     "batch index": (lambda s, x: x[:1] + x, "the batch"),
     "mixed reshape": (lambda s, x: x.reshape(2, -1), "mixes images of a batch"),
     "shaped noise": (lambda s, x: x + 1e-7 * torch.rand_like(x), "'rand_like'"),
-    "batch size": (lambda s, x: x * x.shape[0], "not what its layers compute"),
+    "batch size": (lambda s, x: x * x.shape[0], "'mul with a value that depends on the number"),
+    "batch size where nothing shows": (lambda s, x: (x - 9).relu() * x.size(0), "the number of im"),
+    "from the batch size": (lambda s, x: x + torch.ones(1) / len_of(x), "number of images"),
+    "filled with the batch size": (lambda s, x: x + x.new_full((1,), len_of(x)), "number of im"),
+    "shape by the batch size": (
+        lambda s, x: x.view(x.shape[0], x.shape[0] * 2, -1),
+        "number|fails",
+    ),
     "batch of constants": (lambda s, x: x + torch.eye(3)[:, :, None, None][:, :1], "to image"),
     "noise": (lambda s, x: x + 1e-7 * torch.randn(1), "random numbers"),
     "a keyword out": (lambda s, x: torch.add(x, 1.0, out=s.each), "'add with arguments"),
