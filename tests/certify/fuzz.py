@@ -38,6 +38,7 @@ METHODS = {
 }
 POINTS = 10_000
 CEILING = 0.4
+EVERY = 500  # networks between two lines that say how far it has come
 ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
 TEXTS = ("\n", "Traceback", "executing", "Error", "torch.fx")
 
@@ -218,6 +219,8 @@ def main() -> None:
         refused[outcome.refused[:110]] += bool(outcome.refused)
         for fault in outcome.faults:
             print(f"seed {seed}: {fault}", flush=True)
+        if total["networks"] % EVERY == 0:
+            print(f"{dict(total)} in {time.monotonic() - start:.0f} s", flush=True)
         if time.monotonic() - start > options.seconds:
             break
     print(dict(total), f"{time.monotonic() - start:.0f} s")
