@@ -268,6 +268,20 @@ def test_a_sample_of_the_certified_is_attacked_all_the_same(model, eval_images, 
     assert len({tuple(one.limits().tolist()) for one in seeds}) > 1
 
 
+@pytest.mark.parametrize("error", [ValueError, GauntletError])
+def test_a_setting_that_a_certificate_refuses_is_one_sentence(error, model, eval_images):
+    def refused(*_, **__):
+        raise error("n is 0; allowed is 1 or more.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gauntlet.certify.certify", refused)
+        with pytest.raises(GauntletError) as caught:
+            certify.prove(model, certify_spec(), eval_images)
+    assert str(caught.value) == (
+        "The certificate crown cannot be made for this model: n is 0; allowed is 1 or more."
+    )
+
+
 def test_nearest_examples_are_sought_only_of_images_that_are_open(model, eval_images, tmp_path):
     spec = craft_spec(sample=0) | {"loss_draws": 0}
     spec["points"] = [{"kind": "fmn", "norm": "linf", "steps": 20, "eps": radius} for radius in EPS]
