@@ -12,7 +12,7 @@ from gauntlet.certify.crown import crown
 from gauntlet.certify.ibp import ibp
 from gauntlet.core.errors import Uncertifiable
 from tests.certify.fuzz import descended, within
-from tests.helpers.random_networks import Step, len_of
+from tests.helpers.steps import Step, len_of
 
 MATRIX = torch.linspace(-1, 1, 24).view(24, 1) * torch.linspace(-2, 1, 5)
 EACH = torch.linspace(-1, 1, 24).view(2, 3, 4)
