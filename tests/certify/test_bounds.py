@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from gauntlet.certify._bounds import bound
 from gauntlet.certify._curves import curve
@@ -12,6 +13,7 @@ from gauntlet.certify._network import evaluate_all, read_network
 from gauntlet.certify._region import region
 from gauntlet.certify.crown import crown
 from tests.certify.fuzz import descended, within
+from tests.helpers.steps import Step
 
 
 class _Cancelling(nn.Module):
@@ -70,16 +72,33 @@ def test_lines_of_smooth_activations(name):
         assert (rises.cummax(0).values - rises).max() < 1e-12
 
 
+BEYOND = {  # layers whose windows lie partly beyond all values
+    "convolutions": lambda: (
+        *(nn.Conv2d(1, 2, 2, padding=4), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=5), nn.ReLU()),
+        *(nn.AvgPool2d(3), nn.Flatten(), nn.Linear(72, 3)),
+    ),
+    "after a pool": lambda: (
+        *(nn.MaxPool2d(2, 1, 1), nn.Conv2d(1, 2, 1, padding=2), nn.SiLU()),
+        *(nn.Flatten(), nn.Linear(128, 3)),
+    ),
+    "a branch of a sum": lambda: (
+        nn.MaxPool2d(2, 1, 1),
+        Step(lambda s, x: s.parts[0](x) + F.pad(x, (2, 2, 2, 2)), nn.Conv2d(1, 2, 1, padding=2)),
+        *(nn.SiLU(), nn.Flatten(), nn.Linear(128, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("layers", BEYOND)
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-def test_windows_that_lie_wholly_beyond_the_image(norm):
+@pytest.mark.parametrize("whole", [False, True])
+def test_windows_that_lie_wholly_beyond_the_image(layers, norm, whole):
     torch.manual_seed(0)
-    layers = [nn.Conv2d(1, 2, 2, padding=4), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=5), nn.ReLU()]
-    model = nn.Sequential(*layers, nn.AvgPool2d(3), nn.Flatten(), nn.Linear(72, 3)).eval()
-    model.requires_grad_(False)
+    model = nn.Sequential(*BEYOND[layers]()).eval().requires_grad_(False)
     stream = torch.Generator().manual_seed(0)
     images = torch.rand(2, 1, 3, 3, generator=stream)
-    nodes = read_network(model, images)
-    found = bound(nodes, region(images, norm, 0.3), refine=True)
+    nodes, area = read_network(model, images), region(images, norm, 0.3)
+    found = bound(nodes, area.whole() if whole else area, refine=True)
     for row in range(2):
         values = evaluate_all(nodes, within(images[row], norm, 0.3, 500, stream))
         for value, (low, high) in zip(values, found.intervals, strict=True):

@@ -130,7 +130,7 @@ def _refined(found: Bounds, number: int, refine: bool, chunk: int) -> Interval:
     readers = [n.op for n in found.nodes if number in n.parents]
     readers = [op for op in readers if isinstance(op, NONLINEAR)]
     wanted = torch.stack([undecided(op, low, high) for op in readers]).any(0)
-    wanted |= not found.region.cut
+    wanted |= (low < high) & (not found.region.cut)
     return _tightened(found, number, wanted, chunk)
 
 
