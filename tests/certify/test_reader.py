@@ -4,17 +4,15 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrizations
 
 from gauntlet.certify._bounds import bound
-from gauntlet.certify._curves import curve
-from gauntlet.certify._network import evaluate, evaluate_all, follow, read_network
+from gauntlet.certify._network import evaluate_all, follow, read_network
 from gauntlet.certify._region import region
 from gauntlet.certify.crown import crown
 from gauntlet.certify.ibp import ibp
 from gauntlet.core.errors import Uncertifiable
 from tests.certify.fuzz import descended, within
-from tests.helpers.random_networks import Step
+from tests.helpers.steps import Step, len_of
 
 MATRIX = torch.linspace(-1, 1, 24).view(24, 1) * torch.linspace(-2, 1, 5)
 EACH = torch.linspace(-1, 1, 24).view(2, 3, 4)
@@ -151,7 +149,14 @@ UNKNOWN = {
     "batch index": (lambda s, x: x[:1] + x, "the batch"),
     "mixed reshape": (lambda s, x: x.reshape(2, -1), "mixes images of a batch"),
     "shaped noise": (lambda s, x: x + 1e-7 * torch.rand_like(x), "'rand_like'"),
-    "batch size": (lambda s, x: x * x.shape[0], "not what its layers compute"),
+    "batch size": (lambda s, x: x * x.shape[0], "'mul with a value that depends on the number"),
+    "batch size where nothing shows": (lambda s, x: (x - 9).relu() * x.size(0), "the number of im"),
+    "from the batch size": (lambda s, x: x + torch.ones(1) / len_of(x), "number of images"),
+    "filled with the batch size": (lambda s, x: x + x.new_full((1,), len_of(x)), "number of im"),
+    "shape by the batch size": (
+        lambda s, x: x.view(x.shape[0], x.shape[0] * 2, -1),
+        "number|fails",
+    ),
     "batch of constants": (lambda s, x: x + torch.eye(3)[:, :, None, None][:, :1], "to image"),
     "noise": (lambda s, x: x + 1e-7 * torch.randn(1), "random numbers"),
     "a keyword out": (lambda s, x: torch.add(x, 1.0, out=s.each), "'add with arguments"),
@@ -202,176 +207,6 @@ def test_answers_that_are_no_logits_are_refused(answer):
         follow(model, torch.rand(1, 2, 3, 4))
 
 
-class _Branch(nn.Module):
-    """A branch that is reached through a list or a keyword."""
-
-    def __init__(self, how):
-        super().__init__()
-        torch.manual_seed(0)
-        self.a, self.b, self.c, self.how = (
-            nn.Linear(64, 10),
-            nn.Linear(64, 10),
-            nn.Linear(64, 5),
-            how,
-        )
-
-    def forward(self, x):
-        flat = x.flatten(1)
-        if self.how == "cat":
-            return 0.05 * self.a(flat) + torch.cat([self.c(flat), self.c(-1 * flat)], 1)
-        return 0.05 * self.a(flat) + 1.0 * self.b(input=flat)
-
-
-class _Leaky(nn.Module):
-    def __init__(self, slope, layer):
-        super().__init__()
-        torch.manual_seed(0)
-        self.a, self.b, self.slope = nn.Linear(64, 64), nn.Linear(64, 10), slope
-        self.bend = nn.LeakyReLU(slope) if layer else None
-
-    def forward(self, x):
-        hidden = self.a(x.flatten(1))
-        return self.b(self.bend(hidden) if self.bend else F.leaky_relu(hidden, self.slope))
-
-
-CASES = [lambda: _Branch("cat"), lambda: _Branch("keyword")]
-CASES += [
-    lambda slope=slope, layer=layer: _Leaky(slope, layer)
-    for slope in (-1.0, -0.5, 0.5, 3.0)
-    for layer in (False, True)
-]
-
-
-@pytest.mark.parametrize("make", CASES)
-@pytest.mark.parametrize("prove", [ibp, crown])
-def test_descent_breaks_nothing_that_was_falsely_proven_before(make, prove):
-    model, stream = make().eval(), torch.Generator().manual_seed(1)
-    images = torch.rand(12, 1, 8, 8, generator=stream)
-    labels = model(images).argmax(1)
-    for batch in (1, 12):
-        found = prove(model, images, labels, eps=0.05, radius=True, ceiling=0.2, batch=batch)
-        assert (found.radius > 0).any()
-        for row in (found.radius > 0).nonzero().flatten().tolist():
-            case = (images[row], int(labels[row]), "linf", float(found.radius[row]))
-            assert (model(descended(model, *case, stream)).argmax(1) == labels[row]).all()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda layer: layer.register_forward_hook(lambda module, given, result: result * 2),
-        lambda layer: layer.register_forward_pre_hook(lambda module, given: (given[0] * 2,)),
-        lambda layer: setattr(layer, "forward", lambda given: given),
-    ],
-)
-def test_hooks_and_replaced_passes_are_refused(change):
-    layer = nn.ReLU()
-    change(layer)
-    model = nn.Sequential(nn.Flatten(), layer, nn.Linear(24, 3)).eval()
-    with pytest.raises(Uncertifiable, match="1: ReLU"):
-        ibp(model, torch.rand(1, 2, 3, 4), torch.zeros(1, dtype=torch.int64), eps=0.1)
-
-
-def test_dropout_that_stays_in_training_is_refused():
-    model = nn.Sequential(nn.Flatten(), nn.Dropout(1e-6), nn.Linear(24, 3)).eval()
-    model[1].train()
-    with pytest.raises(Uncertifiable, match="'1: Dropout' in training"):
-        ibp(model, torch.rand(1, 2, 3, 4), torch.zeros(1, dtype=torch.int64), eps=0.1)
-
-
-def test_subclasses_of_known_layers_are_not_taken_for_them():
-    class Doubled(nn.ReLU):
-        def forward(self, x):
-            return super().forward(2 * x)
-
-    images = torch.rand(2, 2, 3, 4)
-    model = nn.Sequential(nn.Flatten(), Doubled(), nn.Linear(24, 3)).eval()
-    assert torch.allclose(evaluate(read_network(model, images), images), model(images))
-
-
-def test_parametrized_weights_are_read_as_they_are():
-    model = nn.Sequential(nn.Flatten(), parametrizations.weight_norm(nn.Linear(24, 3))).eval()
-    images = torch.rand(2, 2, 3, 4)
-    assert torch.allclose(evaluate(read_network(model, images), images), model(images))
-    labels = model(images).argmax(1)
-    assert ibp(model, images, labels, eps=1e-5).certified.all()
-
-
-def test_default_arguments_and_modes_are_the_models_own():
-    class Optional(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.drop = nn.Linear(24, 3), nn.Dropout(0.5)
-
-        def forward(self, x, features=False):
-            hidden = self.drop(F.dropout(x.flatten(1), 0.5, self.training))
-            return hidden if features else self.layer(hidden)
-
-    model = Optional().train()
-    nodes = follow(model, torch.rand(1, 2, 3, 4))
-    assert model.training and model.drop.training and nodes[-1].shape == (3,)
-
-
-def test_weights_computed_in_the_forward_pass_follow_training():
-    class Masked(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.randn(3, 24))
-            self.register_buffer("mask", (torch.rand(3, 24) > 0.5).float())
-
-        def forward(self, x):
-            return F.linear(x.flatten(1), self.weight * self.mask)
-
-    model, images = Masked(), torch.rand(2, 2, 3, 4)
-    nodes = follow(model, images[:1])
-    with torch.no_grad():
-        model.weight.mul_(-2)
-    assert torch.allclose(evaluate(nodes, images), model(images))
-    evaluate(nodes, images).sum().backward()
-    assert bool((model.weight.grad != 0).any())
-
-
-def test_large_terms_that_cancel_are_bounded_in_double_precision():
-    class Cancelling(nn.Module):
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.layer = nn.Linear(24, 3)
-
-        def forward(self, x):
-            return self.layer((x.flatten(1) + 2_000.0) - 2_000.0)
-
-    model, stream = Cancelling().eval(), torch.Generator().manual_seed(0)
-    images = torch.rand(4, 2, 3, 4, generator=stream)
-    labels = model(images).argmax(1)
-    found = crown(model, images, labels, eps=1e-3, radius=True, ceiling=0.5)
-    for row in (found.radius > 0).nonzero().flatten().tolist():
-        case = (images[row], int(labels[row]), "linf", float(found.radius[row]))
-        assert (model(descended(model, *case, stream)).argmax(1) == labels[row]).all()
-
-
-@pytest.mark.parametrize(
-    "name", ["sigmoid", "tanh", "softplus", "elu", "gelu", "gelu_tanh", "silu"]
-)
-def test_lines_of_smooth_activations(name):
-    bend, stream = curve(name, 1.6 if name == "elu" else 1.0), torch.Generator().manual_seed(0)
-    middle = 16 * torch.rand(400, generator=stream, dtype=torch.float64) - 8
-    width = 10 ** (4 * torch.rand(400, generator=stream, dtype=torch.float64) - 3)
-    low, high = middle - width, middle + width
-    points = low + (high - low) * torch.linspace(0, 1, 2001, dtype=torch.float64)[:, None]
-    values = bend.forward(points)
-    least, most = bend.range(low, high)
-    assert (values >= least).all() and (values <= most).all()
-    assert (values.amin(0) - least).max() < 1e-3 and (most - values.amax(0)).max() < 1e-3
-    (under, floor), (over, lift) = bend.below(low, high), bend.above(low, high)
-    assert (under * points + floor <= values).all() and (over * points + lift >= values).all()
-    touch = (values - under * points - floor).amin(0), (over * points + lift - values).amin(0)
-    assert max(map(float, map(torch.max, touch))) < 1e-3
-    for _, slopes in bend.pieces:  # between knots, slopes only rise or only fall
-        rises = slopes if slopes[-1] >= slopes[0] else -slopes
-        assert (rises.cummax(0).values - rises).max() < 1e-12
-
-
 @pytest.mark.parametrize("mode", [torch.inference_mode, lambda: torch.autocast("cpu")])
 def test_modes_of_the_caller_change_nothing(mode):
     model, images = _model(KNOWN["adaptive pools"]), torch.rand(3, 2, 3, 4)
@@ -380,19 +215,3 @@ def test_modes_of_the_caller_change_nothing(mode):
     with mode():
         given = crown(model, images.clone(), labels, eps=0.01)
     assert torch.equal(given.margin, plain.margin)
-
-
-@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-def test_windows_that_lie_wholly_beyond_the_image(norm):
-    torch.manual_seed(0)
-    layers = [nn.Conv2d(1, 2, 2, padding=4), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=5), nn.ReLU()]
-    model = nn.Sequential(*layers, nn.AvgPool2d(3), nn.Flatten(), nn.Linear(72, 3)).eval()
-    model.requires_grad_(False)
-    stream = torch.Generator().manual_seed(0)
-    images = torch.rand(2, 1, 3, 3, generator=stream)
-    nodes = read_network(model, images)
-    found = bound(nodes, region(images, norm, 0.3), refine=True)
-    for row in range(2):
-        values = evaluate_all(nodes, within(images[row], norm, 0.3, 500, stream))
-        for value, (low, high) in zip(values, found.intervals, strict=True):
-            assert (value >= low[row] - 1e-5).all() and (value <= high[row] + 1e-5).all()

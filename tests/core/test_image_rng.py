@@ -5,9 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gauntlet.core import image_rng
 from gauntlet.core.image_rng import Streams
 
 PLACES = torch.arange(400)
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+WORD = 2**64
 
 
 def _streams(seed=0, places=PLACES, *purpose):
@@ -58,3 +61,53 @@ def test_a_row_may_be_named_twice():
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3, 4)])
 def test_shapes(shape):
     assert _streams().uniform(*shape).shape == (400, *shape)
+
+
+def _split_mix(state: int, count: int) -> list[int]:
+    """Give the first numbers of SplitMix64, as the paper writes it, in Python's own integers."""
+    numbers = []
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) % WORD
+        mixed = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % WORD
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % WORD
+        numbers.append(mixed ^ (mixed >> 31))
+    return numbers
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_bits_are_those_of_the_paper_on_every_device(device):
+    streams = _streams(3, PLACES[:20]).fork("reference")
+    exact = [_split_mix(state % WORD, 6) for state in streams.states.tolist()]
+    drawn = streams.integers(1000, 2, 3, device=device)
+    assert drawn.device.type == device
+    assert drawn.flatten(1).tolist() == [[bits // 2**11 % 1000 for bits in row] for row in exact]
+    floats = streams.uniform(6, device=device)
+    assert floats.device.type == device
+    assert floats.tolist() == [[(bits // 2**40) / 2**24 for bits in row] for row in exact]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_draws_on_a_device_are_those_of_the_cpu(device):
+    moved = Streams(_streams().states.to(device)).select(PLACES[:50].to(device)).fork("a", 3)
+    here = _streams().select(PLACES[:50]).fork("a", 3)
+    for draw in (Streams.uniform, Streams.normal):
+        assert torch.equal(draw(moved, 5, device=device).cpu(), draw(here, 5))
+    assert torch.equal(moved.integers(9, 5, device=device).cpu(), here.integers(9, 5))
+
+
+def test_numbers_are_made_on_the_device_where_its_integers_are_the_same(monkeypatch):
+    places = []
+
+    def mixed(bits):
+        places.append(bits.device.type)
+        return bits
+
+    streams = _streams()
+    monkeypatch.setattr(image_rng, "SAME_BITS", ("cpu", "meta"))
+    monkeypatch.setattr(image_rng, "_mixed", mixed)
+    assert streams.uniform(2, device="meta").device.type == "meta"
+    assert streams.integers(5, 2, device="meta").device.type == "meta"
+    assert places == ["meta", "meta"]
+    monkeypatch.setattr(image_rng, "SAME_BITS", ("cpu",))
+    assert streams.uniform(2, device="meta").device.type == "meta"
+    assert places == ["meta", "meta", "cpu"]

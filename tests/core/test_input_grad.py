@@ -5,7 +5,6 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from gauntlet.core import device
 from gauntlet.core.input_grad import NarrowConvolutions
 
 
@@ -110,13 +109,3 @@ def test_lower_precision_stays_near():
         near = _gradient(layer, images, NarrowConvolutions())
     assert near.dtype == torch.float32
     assert (near - plain).abs().max() < 0.03 * plain.abs().max()
-
-
-def test_memory_is_kept_or_left_alone(monkeypatch):
-    assert device.keep_memory() in (True, False)
-
-    def nothing(name):
-        raise OSError
-
-    monkeypatch.setattr(device.ctypes, "CDLL", nothing)
-    assert device.keep_memory() is False

@@ -2,29 +2,16 @@
 
 import bz2
 import gzip
-import hashlib
-import io
 import os
-import tarfile
 import threading
-from functools import partial
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gauntlet.core.download import http
 from gauntlet.core.download.mirrors import File, Places, fetch, mirrors_from_environment
 from gauntlet.core.errors import GauntletError
-from gauntlet.data._containers import verified_content, verified_members
-from gauntlet.data._debian import files_from_package
+from tests.helpers.fetching import CONTENT, FILE, LIMIT, ZIPPED, get, left_in
 from tests.helpers.servers import serving
-
-CONTENT = np.random.default_rng(0).integers(0, 256, 40_000, dtype=np.uint8).tobytes()
-DIGEST = hashlib.sha256(CONTENT).hexdigest()
-LIMIT = 1 << 20
-FILE = File(("x.gz", "x"), LIMIT, partial(verified_content, digest=DIGEST, limit=LIMIT))
-ZIPPED = gzip.compress(CONTENT)
 
 
 @pytest.fixture(autouse=True)
@@ -32,15 +19,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr(http, "DELAYS", (0.0, 0.0, 0.0))
     monkeypatch.setattr(http, "TIMEOUT", 0.4)
     monkeypatch.setenv("no_proxy", "*")
-
-
-def get(cache: Path, *mirrors: str, official=(), folders=("", "sub"), package=None) -> bytes:
-    (content,) = fetch([FILE], Places([*map(str, mirrors)], official, folders, package), cache)
-    return content
-
-
-def left_in(cache: Path) -> set[str]:
-    return {path.name for path in cache.iterdir()} - {".lock"}
 
 
 OVERCOME = {  # behaviors of the first requests: how many requests it takes
@@ -219,85 +197,6 @@ def test_a_pipe_in_a_mirror_does_not_stop_the_job(tmp_path):
     os.mkfifo(tmp_path / "x.gz")
     with pytest.raises(GauntletError, match=r"no x\.gz or x"):
         get(tmp_path / "cache", tmp_path)
-
-
-def tar_of(*members: tuple[str, bytes | None], compress=gzip.compress) -> bytes:
-    """Make an archive; a member without content is a link to the first."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, content in members:
-            entry = tarfile.TarInfo(name)
-            if content is None:
-                entry.type, entry.linkname = tarfile.SYMTYPE, members[0][0]
-            entry.size = len(content or b"")
-            archive.addfile(entry, io.BytesIO(content or b""))
-    return compress(stream.getvalue())
-
-
-ARCHIVES = {
-    "another path": (tar_of(("../x", CONTENT), ("/x", CONTENT)), "has no member x"),
-    "a link": (tar_of(("y", CONTENT), ("x", None)), "no plain file"),
-    "other content": (tar_of(("x", b"!")), "has sha256"),
-    "cut off": (tar_of(("x", CONTENT))[:20_000], "damaged"),
-    "cut off inside": (tar_of(("x", CONTENT), compress=bytes)[:20_000], "damaged"),
-    "a bomb before it": (tar_of(("y", bytes(LIMIT)), ("x", CONTENT)), "unpacks to more than"),
-    "no archive": (CONTENT, "damaged"),
-    "empty": (b"", "damaged"),
-}
-
-
-@pytest.mark.parametrize("case", ARCHIVES)
-def test_a_bad_archive_is_refused(tmp_path, case):
-    content, words = ARCHIVES[case]
-    path = tmp_path / "in" / "a.tar"
-    path.parent.mkdir()
-    path.write_bytes(content)
-    with pytest.raises(GauntletError, match=words):
-        verified_members(path, {"x": DIGEST}, LIMIT)
-    assert [p.name for p in tmp_path.rglob("*")] == ["in", "a.tar"]
-
-
-def test_members_are_found_among_others(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(tar_of(("../x", b"?"), ("./x", CONTENT), ("x", b"later")))
-    assert verified_members(path, {"x": DIGEST}, LIMIT) == {"x": CONTENT}
-
-
-def fake_tools(folder: Path, monkeypatch, apt_get: str) -> None:
-    """Put an apt-get and a dpkg-deb of ours before the system's."""
-    (folder / "files.tar").write_bytes(tar_of(("./usr/x.gz", ZIPPED), compress=bytes))
-    for name, body in {"apt-get": apt_get, "dpkg-deb": f"cat {folder}/files.tar"}.items():
-        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-
-
-PACKAGE = partial(files_from_package, "some-package", {"usr/x.gz": "x.gz"})
-
-
-def test_the_package_is_the_last_resort_and_kept(tmp_path, monkeypatch):
-    fake_tools(tmp_path, monkeypatch, 'touch "$2.deb"')
-    assert get(tmp_path / "cache", "/nowhere", package=PACKAGE) == CONTENT
-    assert left_in(tmp_path / "cache") == {"x.gz"}
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ("echo E: Unable to locate >&2; exit 100", "some-package: E: Unable to locate"),
-        ("true", "apt-get left no package"),
-    ],
-)
-def test_what_the_package_manager_says_is_passed_on(tmp_path, monkeypatch, body, words):
-    fake_tools(tmp_path, monkeypatch, body)
-    with pytest.raises(GauntletError, match=words):
-        get(tmp_path / "cache", package=PACKAGE)
-
-
-def test_another_system_has_no_package(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GauntletError, match="this system has no apt-get"):
-        get(tmp_path / "cache", package=PACKAGE)
 
 
 MIRRORS = [

@@ -1,6 +1,11 @@
 """A user's own plug-ins: an attack, a defense, a data source, a check and more, as files."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from gauntlet.core import plugins
 
 ATTACK = '''
 """One random sign step: nothing but a test."""
@@ -130,3 +135,15 @@ def study_of(folder: Path | str) -> dict:
             }
         },
     }
+
+
+@contextmanager
+def forgotten(monkeypatch) -> Iterator[None]:
+    """Leave no plug-in behind that is used within."""
+    monkeypatch.setenv(plugins.ENVIRONMENT, "[]")
+    before = set(sys.modules)
+    yield
+    plugins.use([])
+    for name in set(sys.modules) - before:
+        if name.rpartition(".")[2] in (path[:-3].split("/")[1] for path in FILES):
+            del sys.modules[name]

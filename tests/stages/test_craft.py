@@ -26,6 +26,7 @@ KINDS = {
     "fgsm": {"kind": "fgsm", "norm": "linf", "step": 0.375, "random_start": True},
     "noise": {"kind": "gaussian_noise", "draws": 3},
 }
+NEAREST = [{"kind": "fmn", "norm": "linf", "steps": 30, "eps": eps} for eps in (0.1, 0.2, 0.3)]
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,20 @@ def test_what_fell_stays_fallen(kind, model, data):
     assert (success[1:] >= success[:-1]).all()
     robust = success.float().mean(1)
     assert robust.tolist() == sorted(robust.tolist())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "fmn"])
+def test_what_is_logged_as_robust_is_what_the_model_says(kind, model, data, caplog):
+    spec = _spec(kind) if kind in KINDS else _spec() | {"points": NEAREST}
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level("INFO", "gauntlet"):
+        patch.setattr(scoring, "predict", None)  # no pass is made for the log alone
+        made = _craft(model, spec, data)
+    robust = scoring.predict(model, made.examples.flatten(0, 1)).view(3, -1) == data[1]
+    assert robust.any() and not robust.all()
+    # What lies beyond the ball is pulled into it: then the model may be wrong by luck.
+    assert not (robust & ~made.active).any()
+    assert kind == "fmn" or torch.equal(made.active, robust)
+    assert f"{int(made.active[-1].sum())} of 40 still classified correctly" in caplog.text
 
 
 def test_a_weak_attack_at_a_larger_eps_loses_nothing(model, data):
@@ -280,7 +295,7 @@ def test_a_loss_that_needs_more_classes_ends_in_a_sentence(model, data):
 
 
 def test_a_nearest_example_serves_every_eps(model, data):
-    points = [{"kind": "fmn", "norm": "linf", "steps": 30, "eps": eps} for eps in (0.1, 0.2, 0.3)]
+    points = NEAREST
     spec = _spec() | {"points": points}
     made = _craft(model, spec, data)
     rows = _ledger(model, spec, data, made)

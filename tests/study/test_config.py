@@ -35,7 +35,7 @@ DEFAULTS = [
     ({"datasets": {"d": {"source": "npz", "path": "x.npz"}}}, "datasets.d.images_key", "images"),
     ({"models": {"m": {"arch": "mlp"}}}, "models.m.hidden", [256, 128]),
     ({"attacks": {"a": {"kind": "pgd", "eps": 0.1}}}, "attacks.a.norm", "linf"),
-    ({"attacks": {"a": {"kind": "pgd", "eps": 0.1}}}, "attacks.a.loss_draws", 3),
+    ({"attacks": {"a": {"kind": "pgd", "eps": 0.1}}}, "attacks.a.loss_draws", 0),
     ({"defenses": {"d": {"kind": "trades", "attack": "pgd7"}}}, "defenses.d.beta", 6.0),
 ]
 

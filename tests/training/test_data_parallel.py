@@ -126,11 +126,10 @@ def test_any_other_failure_says_whose_it_is(tmp_path):
     assert caught.value.__notes__ == ["line 3"]
 
 
-@pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_more_devices_than_the_job_has_are_refused(device, monkeypatch):
+def test_more_devices_than_the_job_has_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    spec = tiny.spec(devices=2) | {"device": device}
-    with pytest.raises(GauntletError, match=f"devices is 2, but this job has 1 of kind {device}"):
+    spec = tiny.spec(devices=2) | {"device": "cuda"}
+    with pytest.raises(GauntletError, match="devices is 2, but this job has 1 of kind cuda"):
         train_launcher.fit_shared({}, spec, None)
 
 

@@ -8,7 +8,6 @@ import torch
 
 from gauntlet.api.reports import AttackReport
 from gauntlet.api.user_inputs import UserInputs
-from gauntlet.core import scoring
 from gauntlet.core.threat_models import extent
 from gauntlet.evaluation.attack_ledger import DISTANCES, PER_IMAGE, SELF, WHITE_BOX, AttackLedger
 from gauntlet.stages.craft import POOL, CraftedExamples, EvalImages, craft
@@ -42,8 +41,7 @@ def _crafted(inputs: UserInputs, spec: dict, advance: Advance) -> CraftedExample
     for rows in torch.arange(len(inputs.eval_images.index)).split(spec["batch"] * POOL):
         some: EvalImages = inputs.eval_images.select(slice(int(rows[0]), int(rows[-1]) + 1))
         pool = craft(inputs.model, spec, some)
-        last = pool.examples[-1].to(some.images.device)
-        held += int((scoring.predict(inputs.model, last) == some.labels).sum())
+        held += int(pool.active[-1].sum())
         advance(len(rows), f"{held} of {int(rows[-1]) + 1} still classified correctly")
         made.append(pool)
     names = [field.name for field in fields(CraftedExamples)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.device import require_float64
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.inputs import own_settings
 from gauntlet.models import evaluating
@@ -45,6 +46,7 @@ def prepared(model: Callable, images, labels) -> Iterator[UserInputs]:
     home = images.device if isinstance(images, Tensor) else torch.device("cpu")
     truth = checked_labels(labels, len(pixels))
     device = _device_of(model, pixels)
+    require_float64(device, "the model is")
     pixels, truth = pixels.to(device), truth.to(device)
     mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
     with mode, own_settings(model, device):

@@ -16,6 +16,7 @@ from gauntlet.core.inputs import checked
 
 ROUNDING = 1e-5  # of the logits' size: what float32 may make of a margin when a model is attacked
 SURE = 4  # times the rounding that is seen on the images themselves
+NEARBY, SPREAD = 16, 0.05  # where large terms cancel: on copies of each, with uniform noise
 HALVINGS = 8
 NORMS = ("linf", "l2", "l1")
 Margins = Callable[[list[Node], list[Node], Region, Tensor], Tensor]  # lower bounds [N, K - 1]
@@ -88,12 +89,26 @@ class _Prover:
             logits = evaluate(self.nodes, images)
             sure = evaluate(self.exact, images.double())
             require_close(logits.double(), sure)
+            rounding = (logits - sure).abs().amax(1)
             if cancels(self.nodes, images):
+                rounding = torch.maximum(rounding, self._rounding_nearby())
                 self.nodes, self.images = self.exact, images.double()
         self.right = logits.argmax(1) == labels
-        rounding = (logits - sure).abs().amax(1)
         size = logits.abs().amax(1).clamp(min=1).double()
         self.slack = torch.maximum(ROUNDING * size, SURE * rounding)
+
+    def _rounding_nearby(self) -> Tensor:
+        """Give the most that float32 costs a logit near each image: float64 [N].
+
+        Where terms cancel, rounding depends on the last bits of the pixels: one image can be lucky.
+        """
+        draw, most = torch.Generator().manual_seed(0), []
+        for _ in range(NEARBY):
+            noise = torch.rand(self.images.shape, generator=draw).to(self.images.device) * 2 - 1
+            near = (self.images + SPREAD * noise).clamp(0, 1)
+            sure = evaluate(self.exact, near.double())
+            most.append((evaluate(self.nodes, near) - sure).abs().amax(1))
+        return torch.stack(most).amax(0)
 
     def ask(self, rows: Tensor, eps: Tensor) -> Tensor:
         """Give the least margin [M] of the images in `rows` with radii eps [M], less the slack."""

@@ -65,7 +65,10 @@ def bound(
     """Bound all operations, each from those before it.
 
     With `refine`, inputs of ReLU and max pooling that intervals leave undecided are bounded by
-    linear functions too (full CROWN), `chunk` of them at a time (0: as memory allows).
+    linear functions too (full CROWN), `chunk` of them at a time (0: as memory allows). On a region
+    that is not cut to [0, 1], all of them are, by linear functions alone: the convex outer polytope
+    of Wong & Kolter 2018, "Provable Defenses against Adversarial Examples via the Convex Outer
+    Adversarial Polytope".
     """
     found = Bounds(nodes, region, slopes)
     curved = {p for node in nodes if isinstance(node.op, NONLINEAR) for p in node.parents}
@@ -84,8 +87,7 @@ def confirmed(found: Bounds, exact: list[Node]) -> Bounds:
     Inner intervals, found in float32, are widened by far more than rounding made of them (1e-4 of
     a layer's largest value; measured: below 1e-6), so that nothing rests on it.
     """
-    region = found.region
-    wider = Region(region.images.double(), region.eps.double(), region.norm)
+    wider = found.region.double()
     given = Bounds(exact, wider, found.slopes)
     given.intervals = [_widened(*interval) for interval in found.intervals]
     given.intervals[0] = wider.box
@@ -128,6 +130,7 @@ def _refined(found: Bounds, number: int, refine: bool, chunk: int) -> Interval:
     readers = [n.op for n in found.nodes if number in n.parents]
     readers = [op for op in readers if isinstance(op, NONLINEAR)]
     wanted = torch.stack([undecided(op, low, high) for op in readers]).any(0)
+    wanted |= (low < high) & (not found.region.cut)
     return _tightened(found, number, wanted, chunk)
 
 
@@ -138,8 +141,9 @@ def _tightened(found: Bounds, number: int, wanted: Tensor, chunk: int) -> Interv
     low, high = found.intervals[number]
     lows, highs = low.clone(), high.clone()
     for where, below, above in least(found, number, wanted, chunk or _fitting(found)):
-        lows[where] = torch.maximum(lows[where], below)
-        highs[where] = torch.maximum(torch.minimum(highs[where], above), lows[where])
+        if found.region.cut:
+            below, above = torch.maximum(lows[where], below), torch.minimum(highs[where], above)
+        lows[where], highs[where] = below, torch.maximum(above, below)
     return lows, highs
 
 

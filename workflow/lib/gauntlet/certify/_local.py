@@ -4,7 +4,7 @@ The coefficients of one place of a feature map reach only a window of every laye
 that window is held. For convolutional networks this is many times less work than whole layers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -80,9 +80,11 @@ def least_at(
             continue
         before, part = _before(nodes, lines, here, patch, owner)
         constant = constant + part
+        if not before.rows.numel():  # a window wholly beyond the values depends on none of them
+            continue
         for parent in nodes[here].parents:
             pending[parent] = pending[parent].plus(before) if parent in pending else before
-    return constant + _least(region, pending[0], owner)
+    return constant + _least(region, pending[0], owner) if 0 in pending else constant
 
 
 def _before(nodes: list[Node], lines: dict, here: int, patch: Patch, owner):
@@ -135,5 +137,5 @@ def _before_pool(op: MaxPool, lines: Windows, shape, patch: Patch, owner) -> tup
 
 
 def _least(region: Region, patch: Patch, owner: Tensor) -> Tensor:
-    cut = Region(patch.cut(region.images), region.eps, region.norm)
-    return cut.select(owner).least(patch.rows)
+    part = replace(region, images=patch.cut(region.images))
+    return part.select(owner).least(patch.rows)

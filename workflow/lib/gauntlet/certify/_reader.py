@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from gauntlet.certify import _binding, _layers, _tables
+from gauntlet.certify import _binding, _layers, _shaping, _tables
 from gauntlet.certify._binding import name_of, version, versions
 from gauntlet.certify._ops import Input
+from gauntlet.certify._runner import Runner, SmallerBatches
 from gauntlet.certify._symbols import EXAMPLES, Known, Node, Value, refuse
 from gauntlet.core.errors import Uncertifiable
 
 NEAR = 1e-4  # of a result's size: how far a translation and the model's own layer may lie apart
-CASTS = ("float",)  # methods that are not run: all is read in one precision
 SEEN = ("shape", "dtype", "device", "ndim")  # attributes of a tensor that no pixel changes
 MEASURES = ("size", "dim", "stride", "is_floating_point", "new_zeros", "new_ones", "new_full")
 ALIKE = (torch.zeros_like, torch.ones_like)  # functions, as the methods above, of a tensor's shape
@@ -53,7 +53,7 @@ def read(model: nn.Module, examples: Tensor) -> tuple[list[Node], Callable[[Tens
         raise Uncertifiable(CANNOT.format("it draws random numbers"))
     if any(count != version(held) for held, count in before):
         raise Uncertifiable(CANNOT.format("it changes its own parameters or buffers"))
-    return _needed(reader.nodes, reader.output.place), _Runner(traced, examples.dtype).run
+    return _needed(reader.nodes, reader.output.place), Runner(traced, examples.dtype).run
 
 
 def _traced(model: nn.Module) -> fx.GraphModule:
@@ -81,24 +81,7 @@ def _needed(nodes: list[Node], last: int) -> list[Node]:
     ]
 
 
-class _Runner(fx.Interpreter):
-    """Runs a traced graph in the precision of its input, without its casts to float."""
-
-    def __init__(self, traced: fx.GraphModule, dtype: torch.dtype):
-        super().__init__(traced)
-        self.dtype = dtype
-        self.extra_traceback = False  # no text of the tracer in messages
-
-    def fetch_attr(self, target: str):
-        held = super().fetch_attr(target)
-        narrow = isinstance(held, Tensor) and held.dtype == torch.float32 != self.dtype
-        return held.to(self.dtype) if narrow and self.dtype == torch.float64 else held
-
-    def call_method(self, target: str, args: tuple, kwargs: dict):
-        return args[0] if target in CASTS else super().call_method(target, args, kwargs)
-
-
-class _Reader(_Runner):
+class _Reader(Runner):
     """Runs the traced graph on the examples, and notes the operations of each of its nodes."""
 
     def __init__(self, traced: fx.GraphModule, examples: Tensor):
@@ -108,6 +91,8 @@ class _Reader(_Runner):
         self.samples: list[Tensor] = []  # results of the operations for the examples
         self.found: dict[fx.Node, Any] = {}  # Value, or tuple of Values, where images have a say
         self.constants: dict[fx.Node, object] = {}  # sizes and types of values
+        self.known: dict[fx.Node, object] = {}  # results that no pixel changes
+        self.uses: list[tuple[fx.Node, str]] = []  # arguments of layers, with the layer's name
         self.versions: dict[fx.Node, list[int]] = {}
         self.result: object = None
         self.output: Value
@@ -118,6 +103,7 @@ class _Reader(_Runner):
         except Exception as error:  # whatever the model's own code raises
             reason = f"a batch of {EXAMPLES} images fails in it"
             raise Uncertifiable(CANNOT.format(reason)) from error
+        self._require_no_counts(SmallerBatches(traced, examples))
 
     def apply(self, op: object, *values: Value) -> Value:
         """Append an operation; its results for the examples give its shape."""
@@ -134,6 +120,8 @@ class _Reader(_Runner):
                 refuse(f"{name_of(node)} of values that were overwritten in place")
         result = super().run_node(node)
         self._note(node, result)
+        if node not in self.found:
+            self.known[node] = result.clone() if isinstance(result, Tensor) else result
         self.versions[node] = versions(result)
         return result
 
@@ -182,7 +170,18 @@ class _Reader(_Runner):
             return args[0][args[1]]
         if handler is None:
             refuse(name)
+        if handler not in _shaping.RESHAPING:
+            self.uses += [(given, name) for given in node.all_input_nodes]
         return _binding.call(handler, name, self, args, kwargs)
+
+    def _require_no_counts(self, smaller: SmallerBatches) -> None:
+        """Refuse what depends on how many images there are, besides shapes that keep them apart."""
+        for given, name in self.uses:
+            if given in self.known and smaller.change(given, self.known[given]):
+                refuse(f"{name} with a value that depends on the number of images")
+        for node, found in self.found.items():
+            if isinstance(found, Value) and smaller.reshape(node, found.shape):
+                refuse(f"{name_of(node)} to a shape that depends on the number of images")
 
     def _layer(self, layer: nn.Module, name: str, args: tuple, kwargs: dict):
         kind = type(layer).__mro__[1] if parametrize.is_parametrized(layer) else type(layer)

@@ -1,6 +1,6 @@
 """The images that an attacker may show, as linear bounds see them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,21 +11,35 @@ WIDER = 1 + 2e-6  # examples may lie outside their ball by rounding
 
 @dataclass(frozen=True)
 class Region:
-    """Balls around images [N, C, H, W] with radii `eps` [N] in a norm, cut by the box [0, 1]."""
+    """Balls around images [N, C, H, W] with radii `eps` [N] in a norm, cut by the box [0, 1].
+
+    With `cut` False the whole balls, of which an attacker may show less.
+    """
 
     images: Tensor
     eps: Tensor
     norm: str
+    cut: bool = True
 
     @property
     def box(self) -> tuple[Tensor, Tensor]:
         """Give the least and the largest value of each pixel."""
         reach = self._reach()
+        if not self.cut:
+            return self.images - reach, self.images + reach
         return (self.images - reach).clamp(min=0), (self.images + reach).clamp(max=1)
 
     def select(self, rows: Tensor) -> "Region":
         """Keep the named images only; one may be named often."""
-        return Region(self.images[rows], self.eps[rows], self.norm)
+        return replace(self, images=self.images[rows], eps=self.eps[rows])
+
+    def whole(self) -> "Region":
+        """Give the balls that are not cut to [0, 1]."""
+        return replace(self, cut=False)
+
+    def double(self) -> "Region":
+        """Give the same region in float64."""
+        return replace(self, images=self.images.double(), eps=self.eps.double())
 
     def least(self, rows: Tensor) -> Tensor:
         """Give a lower bound of rows [N, C, H, W] times any image of the region: [N]."""

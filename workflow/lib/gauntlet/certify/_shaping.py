@@ -51,6 +51,10 @@ def expand(program: Program, input: Value, *size) -> Value:
     return expanded(program, input, tuple(onto[1:]))
 
 
+# What takes its shape from the model's own result, whatever its arguments are.
+RESHAPING = (reshape, reshape_as, flatten, squeeze, unflatten, expand)
+
+
 def permute(program: Program, input: Value, *order, dims=None) -> Value:
     dims = _listed(order, dims)
     if not dims or dims[0] % (len(input.shape) + 1):

@@ -8,6 +8,7 @@ import torch
 from gauntlet.core.errors import GauntletError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+NO_FLOAT64 = ("mps",)
 LARGEST_BLOCK, MOST_KEPT = 32 << 20, 2**31 - 1  # bytes; the first is the maximum in glibc
 
 
@@ -42,12 +43,8 @@ def keep_memory() -> bool:
 
 
 def find_device(kind: str) -> torch.device:
-    """Give the device of a kind: cpu, cuda or mps."""
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    """Give the device of a kind: cpu or cuda."""
+    present = {"cpu": True, "cuda": torch.cuda.is_available()}
     if not present.get(kind, False):
         there = ", ".join(name for name, found in present.items() if found)
         raise GauntletError(
@@ -55,6 +52,15 @@ def find_device(kind: str) -> torch.device:
             f"set compute.device to one of these."
         )
     return torch.device(kind)
+
+
+def require_float64(device: torch.device | str, what: str) -> None:
+    """Raise GauntletError that names `what` if a device has no float64, as Apple's mps."""
+    if torch.device(device).type in NO_FLOAT64:
+        raise GauntletError(
+            f"{what} on '{device}', which has no float64, in which balls and certificates are "
+            "computed; allowed are cpu and cuda: move model and images there first."
+        )
 
 
 def describe() -> dict[str, str]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.core.batched_model import BatchedModel, as_batched
+from gauntlet.core.device import require_float64
 from gauntlet.core.errors import GauntletError
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ def checked_images(images: Tensor) -> Tensor:
     """
     if not isinstance(images, Tensor):
         raise GauntletError(f"images are a {type(images).__name__}; allowed is a torch.Tensor.")
+    require_float64(images.device, "images are")
     if images.dtype != torch.float32:
         name = str(images.dtype).removeprefix("torch.")
         hint = "" if images.is_floating_point() else "; divide 8-bit values by 255"

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -58,12 +58,23 @@ def load_module(family: str, name: str) -> ModuleType:
 
 def find(family: str, name: str) -> Path | None:
     """Find the file of a plug-in, the package's own first; None if there is none."""
-    return available(family).get(name)
+    own = _built_in(family).get(name)
+    if own is not None or not name.isidentifier() or name.startswith("_"):
+        return own
+    files = (Path(folder) / SUBFOLDERS[family] / f"{name}.py" for folder in folders())
+    return next((path for path in files if path.is_file()), None)
 
 
 def available(family: str) -> Mapping[str, Path]:
-    """Give the files of a family's plug-ins by name, the package's own first."""
-    return _available(family, os.environ.get(ENVIRONMENT, ""))
+    """Give the files of a family's plug-ins by name, the package's own first.
+
+    Folders of the user are read anew each time: a file may be added while a process lives.
+    """
+    found = dict(_built_in(family))
+    for folder in folders():
+        files = plugin_files(Path(folder) / SUBFOLDERS[family])
+        found |= {name: path for name, path in files.items() if name not in found}
+    return found
 
 
 def is_built_in(path: Path) -> bool:
@@ -77,21 +88,11 @@ def use(chosen: Iterable[str]) -> None:
     os.environ.pop(ENVIRONMENT, None)
     if paths:
         os.environ[ENVIRONMENT] = json.dumps(paths)
-    _available.cache_clear()
 
 
 def folders() -> list[str]:
     """List the folders of the user's plug-ins; GauntletError if the environment is wrong."""
-    return _listed(os.environ.get(ENVIRONMENT, ""))
-
-
-def plugin_files(folder: Path) -> dict[str, Path]:
-    """Give the plug-in files in a folder by name, sorted; none if there is no such folder."""
-    found = sorted(folder.glob("*.py")) if folder.is_dir() else []
-    return {path.stem: path for path in found if not path.stem.startswith("_")}
-
-
-def _listed(text: str) -> list[str]:
+    text = os.environ.get(ENVIRONMENT, "")
     try:
         found = json.loads(text or "[]")
     except ValueError:
@@ -101,13 +102,15 @@ def _listed(text: str) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=64)
-def _available(family: str, listed: str) -> Mapping[str, Path]:
-    own = plugin_files(LIBRARY.joinpath(*family.split(".")))
-    outside = [plugin_files(Path(f) / SUBFOLDERS[family]) for f in _listed(listed)]
-    for files in outside:
-        own |= {name: path for name, path in files.items() if name not in own}
-    return own
+def plugin_files(folder: Path) -> dict[str, Path]:
+    """Give the plug-in files in a folder by name, sorted; none if there is no such folder."""
+    found = sorted(folder.glob("*.py")) if folder.is_dir() else []
+    return {path.stem: path for path in found if not path.stem.startswith("_")}
+
+
+@cache
+def _built_in(family: str) -> Mapping[str, Path]:
+    return plugin_files(LIBRARY.joinpath(*family.split(".")))
 
 
 def _load_file(full: str, path: Path) -> ModuleType:

@@ -98,7 +98,11 @@ def _reaching(radius: Tensor, points: list[dict]) -> Tensor:
 
 
 def _asked(model, spec: dict, point: dict, eval_images: EvalImages) -> certify.Certificate:
-    """Ask one kind at one eps; GauntletError names an image whose logits are no numbers."""
+    """Ask one kind at one eps.
+
+    GauntletError names an image whose logits are no numbers, or the kind that refuses a setting or
+    what the model gives.
+    """
     where = (eval_images.origin, "certify", point["kind"])
     streams = Streams.of_images(spec["seed"], eval_images.index, *where)
     try:
@@ -107,6 +111,13 @@ def _asked(model, spec: dict, point: dict, eval_images: EvalImages) -> certify.C
         raise GauntletError(
             f"The model's logits at or near image {int(eval_images.index[error.row])} are not "
             f"finite; allowed are numbers."
+        ) from error
+    except Uncertifiable:
+        raise
+    except ValueError as error:
+        reason = str(error).rstrip(".")
+        raise GauntletError(
+            f"The certificate {point['kind']} cannot be made for this model: {reason}."
         ) from error
 
 

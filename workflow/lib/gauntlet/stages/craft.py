@@ -28,7 +28,8 @@ class CraftedExamples:
     """What an attack made of N images at E points; all but `draws` and `draw_loss` are [E, N, ...].
 
     `forwards`, `backwards` are passes until here, `success_query` the pass that found the example
-    at its point, `success_by` the member of `members` that did (-1: none). `draws` [E, N, C, H, W]
+    at its point, `success_by` the member of `members` that did (-1: none), `active` whether the
+    model was right and the attack found nothing. `draws` [E, N, C, H, W]
     are examples of full strength from one random start each, of all images, for transfer and
     training ([E, 0, C, H, W] without draws), `draw_loss` [E, N] their mean loss (NaN without).
     """
@@ -38,6 +39,7 @@ class CraftedExamples:
     backwards: Tensor
     success_query: Tensor
     success_by: Tensor
+    active: Tensor
     draws: Tensor
     draw_loss: Tensor
 
@@ -83,24 +85,19 @@ def craft(
     """
     batched = batched_for(model, spec["points"][0], spec["batch"], spec["precision"])
     places = torch.arange(len(eval_images.index)).split(spec["batch"] * POOL)
+    names = [field.name for field in fields(CraftedExamples)]
     progress, made, active = Progress("attack", len(eval_images.index)), [], 0
     for number, rows in enumerate(places):
         some = eval_images.select(slice(int(rows[0]), int(rows[-1]) + 1))
-        saved = partial.resumed(keep, number, [field.name for field in fields(CraftedExamples)])
+        saved = partial.resumed(keep, number, names)
         pool = CraftedExamples(**saved) if saved else _attacked(batched, spec, some)
         partial.save(keep, number, vars(pool))
         made.append(pool)
-        right = scoring.predict(batched, pool.examples[-1].to(some.images.device)) == some.labels
-        active += int(right.sum())
+        active += int(pool.active[-1].sum())
         done = int(rows[-1]) + 1
         note = f"{active} of {done} still classified correctly, {progress.rate(done):.3g} images/s"
         progress.done(done, note, f"robust {active / done:.1%}")
-    return CraftedExamples(
-        *(
-            torch.cat([getattr(pool, field.name) for pool in made], 1)
-            for field in fields(CraftedExamples)
-        )
-    )
+    return CraftedExamples(*(torch.cat([getattr(p, name) for p in made], 1) for name in names))
 
 
 def batched_for(model, point: dict, batch: int, precision: str) -> BatchedModel:
@@ -178,15 +175,16 @@ def _fixed(
             )
             by[rows] = torch.where(success, _success_by(attempt), by[rows])
             active[rows] = ~success
-        yield tuple(values.clone() for values in (best, forwards, backwards, success_query, by))
+        now = (best, forwards, backwards, success_query, by, active)
+        yield tuple(values.clone() for values in now)
 
 
 def _nearest(
     batched: BatchedModel, spec: dict, eval_images: EvalImages, right: Tensor
 ) -> Iterator[tuple]:
     """Look for the nearest example once; beyond an eps it is pulled into that ball."""
-    first, right = _whole_curve(spec["points"]), right & eval_images.open_at(spec["points"][-1])
-    rows = right.nonzero().squeeze(1)
+    first = _whole_curve(spec["points"])
+    rows = (right & eval_images.open_at(spec["points"][-1])).nonzero().squeeze(1)
     found, forwards = eval_images.images.clone(), torch.zeros_like(eval_images.labels)
     backwards, success_query, by = forwards.clone(), forwards.clone(), forwards - 1
     if len(rows):
@@ -200,7 +198,8 @@ def _nearest(
         near = (span <= point["eps"]) & (success_query > 0)
         best = torch.where(per_image(span <= point["eps"]), found, area.project(found))
         by_then = torch.where(near, by, torch.full_like(by, -1))
-        yield best, forwards, backwards, torch.where(near, success_query, 0), by_then
+        query = torch.where(near, success_query, 0)
+        yield best, forwards, backwards, query, by_then, right & ~near
 
 
 def _whole_curve(points: list[dict]) -> dict:

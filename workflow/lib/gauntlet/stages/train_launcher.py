@@ -54,7 +54,7 @@ def _require_devices(device: str, count: int) -> None:
     if there < count:
         raise GauntletError(
             f"training.devices is {count}, but this job has {there} of kind {device}; allowed are "
-            "as many as the profile's gpu and the machine grant (on mps: 1)."
+            "as many as the profile's gpu and the machine grant."
         )
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -15,23 +14,20 @@ def device_kind(
     config: dict[str, Any],
     *,
     environ: Mapping[str, str] = os.environ,
-    platform: str = sys.platform,
-    machine: Callable[[], str] = lambda: os.uname().machine,
     exists: Callable[[str], bool] = os.path.exists,
     which: Callable[[str], str | None] = shutil.which,
 ) -> str:
-    """Resolve `compute.device` to cpu, cuda or mps without importing PyTorch.
+    """Resolve `compute.device` to cpu or cuda without importing PyTorch.
 
-    auto is cuda where a GPU is visible, mps on a Mac with Apple's own processor, else cpu.
+    auto is cuda where a GPU is visible, else cpu: also on a Mac, whose mps has no float64.
     """
     wanted = config["compute"]["device"]
     if wanted != "auto":
         return wanted
     visible = environ.get("CUDA_VISIBLE_DEVICES")
     hidden = visible is not None and visible.strip() in ("", "-1")
-    if not hidden and (exists("/dev/nvidia0") or (visible and which("nvidia-smi"))):
-        return "cuda"
-    return "mps" if platform == "darwin" and machine() == "arm64" else "cpu"
+    found = not hidden and (exists("/dev/nvidia0") or (visible and which("nvidia-smi")))
+    return "cuda" if found else "cpu"
 
 
 def multiplies_bfloat16(device: str, *, cpuinfo: str = "/proc/cpuinfo") -> bool:

@@ -78,7 +78,7 @@ def _given(definitions: Schema, family: str, switch: str, known: PluginFacts) ->
         }
     if family == "attack":
         if "early_stop" in known.arguments:
-            settings["loss_draws"] = {"$ref": "#/$defs/loss_draws", "default": 3}
+            settings["loss_draws"] = {"$ref": "#/$defs/loss_draws", "default": 0}
         if known.minimum_norm:  # where its curve is read
             settings["eps"] = {"$ref": "#/$defs/eps"}
     if family == "defense":

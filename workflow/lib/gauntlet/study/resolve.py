@@ -104,7 +104,6 @@ def contradictions(config: dict[str, Any], references: list[Reference]) -> list[
         problems += _attack(name, settings)
     for name, settings in config["defenses"].items():
         problems += _ramp(name, settings, config["training"])
-        problems += _devices(name, settings, config)
     return problems + list(_circles(config))
 
 
@@ -116,12 +115,6 @@ def _ramp(name: str, settings: dict[str, Any], training: dict[str, Any]) -> Iter
             f"defenses.{name}.ramp is {ramp:g}, but this defense must start with a small eps; "
             f"allowed is a share of the epochs above 0, such as 0.5."
         )
-
-
-def _devices(name: str, settings: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
-    devices = settings.get("devices", config["training"]["devices"])
-    if config["compute"]["device"] == "mps" and devices > 1:
-        yield f"defenses.{name}.devices is {devices}; allowed with compute.device 'mps' is 1."
 
 
 def _reference(config: dict[str, Any], reference: Reference) -> Iterator[str]:

@@ -21,7 +21,7 @@ from gauntlet.study.resolve import attack_points, init_source, own_settings
 from gauntlet.study.split_settings import chosen_indices
 
 Spec = dict[str, Any]
-CHUNKS = {"cpu": 128, "cuda": 1024, "mps": 512}  # images at a time: on a CPU what its cache holds
+CHUNKS = {"cpu": 128, "cuda": 1024}  # images at a time: on a CPU what its cache holds
 ALL = "all"  # as a transfer's source: every defense of the study
 LISTS = ("datasets", "models", "defenses", "attacks", "seeds")
 

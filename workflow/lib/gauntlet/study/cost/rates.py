@@ -20,7 +20,7 @@ from gauntlet.study.matrix import AS_GIVEN
 
 COMMITTED = Path(__file__).with_name("rates.json")
 BASE = 0.05  # seconds of any job besides its passes: reading, writing, hashing
-SPEEDS = {"cpu": 1.0, "mps": 5.0, "cuda": 50.0}  # assumed, where a device has no record
+SPEEDS = {"cpu": 1.0, "cuda": 50.0}  # assumed, where a device has no record
 SPREAD = 0.7  # assumed: n threads compute n ** 0.7 times as fast as one
 ELSE = 5e-10  # seconds per multiply-add where nothing at all is known
 MODELS = ("train_model", "import_model")  # jobs that attack no defense
