@@ -20,6 +20,8 @@ rule audit_model:
                 "seed": "{seed}",
             },
         ),
+        found=f"{AUDIT}found.csv",
+        examples=f"{AUDIT}found.npy",
         provenance=record_of("audit_model"),
     log:
         "logs/studies/{study}/audit/{dataset}/{model}/{defense}/seed{seed}.log",

@@ -9,7 +9,8 @@ def page(name: str, record: dict) -> str:
         f"# Audit of {name}: {record['verdict']}\n\n"
         f"{record['norm']} eps {record['eps']:.4g}, n = {record['n']} test images; clean accuracy "
         f"{record['clean_accuracy']:.1%}, under gradient attacks "
-        f"{record['accuracy_under_gradients']:.1%}.\n\n"
+        f"{record['accuracy_under_gradients']:.1%}, under all checks "
+        f"{record['accuracy_under_all_checks']:.1%}.\n\n"
         "| check | verdict | evidence | meaning | advice |\n|---|---|---|---|---|\n"
     )
     return head + "".join(map(_line, record["findings"])) + _rerun_note(record["remedies"])
