@@ -6,7 +6,8 @@ from gauntlet.runtime.job import run
 def rerun_attack(images, labels, meta, split, weights, audit, examples, ledger, *, spec, keep=None):
     """Write the examples and their ledger; both are empty where the audit found no masking.
 
-    The examples are judged as they were saved, on the model itself in float32.
+    The examples are judged as they were saved, on the model itself in float32. If the model fails,
+    the ledger says why, and so does what is given back.
     """
     import numpy as np
     import torch

@@ -9,7 +9,7 @@ from gauntlet.evaluation.summary import MODEL
 from gauntlet.reporting.cells import audits_text
 
 MARK = " †"  # after a number that a rerun or a check of the audit lowered
-VERDICTS = ("fail", "warn", "pass")  # worst first
+VERDICTS = ("error", "fail", "warn", "pass")  # worst first; error: the audit itself failed
 NOTE = (
     "Audit: the worst verdict of any seed on whether these numbers can be believed; evidence and "
     "advice are in each model's audit.md. † lowered by what the audit's checks broke, or by the "
@@ -18,7 +18,7 @@ NOTE = (
 
 
 def verdict(rows: Sequence[dict]) -> str:
-    """Give the worst verdict in a model's rows: fail, warn, pass, or – where there is none."""
+    """Give the worst verdict in a model's rows, or – where there is none."""
     found = {audit["value"]["verdict"] for row in rows for audit in row.get("audits", ())}
     return next((name for name in VERDICTS if name in found), "–")
 

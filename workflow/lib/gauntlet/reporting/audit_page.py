@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 
 def page(name: str, record: dict) -> str:
-    """Write an audit in Markdown."""
+    """Write an audit in Markdown; of one that failed, why."""
+    if "reason" in record:
+        return f"# Audit of {name}: {record['verdict']}\n\nThe audit failed: {record['reason']}\n"
     head = (
         f"# Audit of {name}: {record['verdict']}\n\n"
         f"{record['norm']} eps {record['eps']:.4g}, n = {record['n']} test images; clean accuracy "

@@ -107,11 +107,13 @@ def _fulfil(stage: Callable, task: dict) -> None:
         entry = shelf.take(key, partials) if shelf else None
         if entry is None:
             entry = _computed(stage, task, finals, partials, kept)
-            if shelf:
+            if shelf and not entry["how"].get("failed"):  # the next run tries it again
                 shelf.add(key, partials, entry)
         else:
             logger.info("%s is taken from the store, where %s is", task["rule"], key)
         _publish(task, finals, partials, inputs, entry)
+    if failed := entry["how"].get("failed"):
+        logger.error("%s failed: %s", task["rule"], failed)
     shutil.rmtree(kept, ignore_errors=True)
     logger.info("%s done in %.1f s", task["rule"], time.time() - started)
 
@@ -121,7 +123,8 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
 
     A stage that asks for `keep` gets a folder for what is done so far. Its name is tied to spec,
     code and the inputs' contents, so that only the same work finds it again; it lies where
-    Snakemake removes nothing, and goes when the job is done.
+    Snakemake removes nothing, and goes when the job is done. A stage that gives back a text has
+    written, in the place of its result, that it failed; the record has the text under `failed`.
     """
     own = {}
     if "keep" in inspect.signature(stage).parameters:
@@ -129,12 +132,13 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
         own = {"keep": kept}
     with gpu_leases.leased(task["gpus"]) as devices:
         started, clock = time.time(), provenance.cpu_seconds()
-        stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
+        failed = stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
         seconds = time.time() - started
     for name, path in partials.items():
         if not Path(path).is_file():
             raise AssertionError(f"the stage did not write its output {finals[name]}")
     how = provenance.made(task, seconds, provenance.cpu_seconds() - clock, devices)
+    how |= {"failed": failed} if failed else {}
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 

@@ -12,13 +12,14 @@ from gauntlet.audit import Finding, audit, remedies, verdict
 from gauntlet.audit._finding import FAIL, WARN
 from gauntlet.audit._subject import Certified, Subject, share
 from gauntlet.core.batched_model import NonFiniteLogits
-from gauntlet.core.errors import GauntletError
+from gauntlet.core.errors import BrokenProof, GauntletError
 from gauntlet.core.records import read_json, read_rows, write_rows
 from gauntlet.core.rng import generator
 from gauntlet.core.tolerance import SLACK
 from gauntlet.evaluation.attack_ledger import AttackLedger, read_ledger
 from gauntlet.evaluation.audit_ledger import COLUMNS
 from gauntlet.evaluation.certificate_ledger import read_certificate
+from gauntlet.evaluation.failures import failed
 
 Part = tuple[Tensor, Tensor, Tensor]  # places in the data set [N], images [N, C, H, W], labels [N]
 
@@ -79,13 +80,15 @@ def read_ledgers(
     transfers: Sequence[str],
     origins: Sequence[tuple[str, str]],
 ) -> list[AttackLedger]:
-    """Read what the study's attacks did; `origins` are the (source, attack) of `transfers`."""
-    found = []
-    for path, attack in zip(ledgers, attacks, strict=True):
-        found += read_ledger(path, attack)
-    for path, (source, attack) in zip(transfers, origins, strict=True):
-        found += read_ledger(path, attack, source)
-    return found
+    """Read what the study's attacks did, but for those that failed.
+
+    `origins` are the (source, attack) of `transfers`.
+    """
+    files = [(path, attack) for path, attack in zip(ledgers, attacks, strict=True)]
+    files += [
+        (path, attack, source) for path, (source, attack) in zip(transfers, origins, strict=True)
+    ]
+    return [one for file in files if not failed(file[0]) for one in read_ledger(*file)]
 
 
 def findings_of(subject: Subject, spec: dict) -> list[Finding]:
@@ -139,13 +142,13 @@ def audited(
 ) -> tuple[dict, Subject]:
     """Put a model through its audit: the record, and the subject that holds what was broken.
 
-    Raises GauntletError if an attack succeeded on a certified image: one of both is in error.
+    Raises BrokenProof if an attack succeeded on a certified image: one of both is in error.
     """
     subject = make_subject(model, spec, test, train, **known)
     findings = findings_of(subject, spec)
     for finding in findings:
         if finding.check == "certificates" and finding.verdict == FAIL:
-            raise GauntletError(finding.meaning)
+            raise BrokenProof(finding.meaning)
     return record_of(subject, findings), subject
 
 

@@ -14,6 +14,10 @@ FEW = 256  # images on which other settings are tried
 SHORT = 0.05  # accuracy below what is expected that gives a warning
 GAIN = 0.1  # accuracy that other settings must gain to be named
 NEAR = 0.1  # share of the way from chance to 1 that is no better than chance
+NO_GRADIENT = (
+    "no gradient flows from logits to images: gradient attacks cannot move, and only the audit, "
+    "which attacks the model as a black box, says how robust it is"
+)
 RANGES = ([0, 1], [0, 255], [-1, 1])
 
 
@@ -40,15 +44,26 @@ def clean_accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch: int)
 
 
 def gradient_warnings(
-    model: nn.Module, images: Tensor, labels: Tensor, batch: int, name: str
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    batch: int,
+    name: str,
+    audited: bool = False,
 ) -> list[str]:
-    """Say what is wrong with the gradients at some images; GauntletError if there are none."""
+    """Say what is wrong with the gradients at some images; GauntletError if there are none.
+
+    A model without any is no error if it is `audited`: the audit attacks it as a black box.
+    """
     some, truth = images[:batch], labels[:batch]
     with evaluating(model):
         if not _differentiable(model, some[:1]):
+            if audited:
+                return [NO_GRADIENT]
             raise GauntletError(
                 f"{name} lets no gradient flow from its logits to its images; set gradients: false "
-                "to attack it without."
+                "to attack it without, or audit: true in its study, which attacks it as a black "
+                "box."
             )
         slopes, _, _ = BatchedModel(model, batch).gradient(
             some, lambda logits, rows: _lead(logits, truth[rows])

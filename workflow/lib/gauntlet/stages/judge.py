@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gauntlet.core import scoring, threat_models
 from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.records import write_rows
 from gauntlet.core.rng import fixed_draws
 from gauntlet.stages.craft import CraftedExamples, EvalImages, members_of, named
 
@@ -21,6 +24,19 @@ COLUMNS = [
     *("forwards", "backwards", "draw_loss"),
     "note",
 ]
+
+
+def saved(examples: Tensor, path: str | Path, device: torch.device) -> Tensor:
+    """Save examples [E, N, C, H, W] as [E * N, C, H, W], and give them as they are in the file."""
+    np.save(path, examples.flatten(0, 1).cpu().numpy())
+    return torch.from_numpy(np.load(path)).to(device).view_as(examples)
+
+
+def save_nothing(eval_images: EvalImages, columns, ledger: str, *arrays: str) -> None:
+    """Write a ledger without rows and arrays [0, C, H, W] for a part without images."""
+    for path in arrays:
+        np.save(path, eval_images.images.cpu().numpy())
+    write_rows(ledger, columns, ())
 
 
 def ledger(
