@@ -32,7 +32,12 @@ SPEC = {
 }
 RERUN = {
     **{key: SPEC[key] for key in ("model", "seed", "batch", "device", "threads")},
-    **{"part": "test", "samples": 2, "threats": [["l2", 0.5], ["linf", audited.EPS]]},
+    **{
+        "part": "test",
+        "samples": 2,
+        "queries": 60,
+        "threats": [["l2", 0.5], ["linf", audited.EPS]],
+    },
 }
 
 
@@ -92,8 +97,10 @@ def audit(folder, out, certificates=(), **change):
 
 
 def rerun(folder, out, **change):
-    paths = {"examples": str(out / "examples.npy"), "ledger": str(out / "rerun.csv")}
-    rerun_attack(**data(folder), audit=str(out / "audit.json"), **paths, spec=RERUN | change)
+    paths = {"audit": "audit.json", "found": "found.csv", "known": "found.npy"}
+    paths |= {"examples": "examples.npy", "ledger": "rerun.csv"}
+    files = {name: str(out / file) for name, file in paths.items()}
+    rerun_attack(**data(folder), **files, spec=RERUN | change)
     return np.load(out / "examples.npy")
 
 

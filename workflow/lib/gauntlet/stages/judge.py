@@ -46,13 +46,15 @@ def ledger(
     examples: Tensor,
     access: str,
     crafted: CraftedExamples | None = None,
+    members: tuple[str, ...] | None = None,
 ) -> Iterator[dict]:
     """Judge saved examples [E, N, C, H, W] and give one row per image and eps.
 
     An example counts as success only if its image is classified correctly, it is misclassified,
     and it lies in [0, 1] and in the ball; `success_8bit` asks the same of the example rounded to
-    what an image file can hold. `success_by` names the attack, or the member of an ensemble. A
-    model that draws random numbers draws the same for clean images in every ledger.
+    what an image file can hold. `success_by` names the attack, or the member of an ensemble
+    (`members`, where the attack's file does not name them). A model that draws random numbers draws
+    the same for clean images in every ledger.
     """
     batched = BatchedModel(model, spec["batch"])
     with fixed_draws(0, "clean"):
@@ -64,7 +66,7 @@ def ledger(
         norm, eps = threat_models.extent(point)
         columns, success = _judged(batched, eval_images, clean, examples[number], norm, eps)
         if crafted is not None:
-            columns |= _costs(crafted, number, members_of(point), success)
+            columns |= _costs(crafted, number, members or members_of(point), success)
         yield from _rows(columns, constants | {"norm": norm, "eps": repr(float(eps))})
 
 

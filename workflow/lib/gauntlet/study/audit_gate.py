@@ -14,7 +14,7 @@ from gauntlet.study.resolve import attack_points, length
 from gauntlet.study.specs import Run, Spec, job_spec, ordered, runs, transfer_sets
 
 RERUN = "rerun"  # the name of the rerun among a study's attacks
-RERUN_KIND = "adaptive"  # the kind of attack that it makes
+RERUN_KIND = "adaptive"  # the kind of attack whose norms are its own
 LAST = 1000  # order of a check that names none
 PATTERNS = ("dataset", "model", "defense")
 MINIMA = ("clean", "robust", "certified")
@@ -70,7 +70,8 @@ def rerun_spec(
     """
     norms = facts("attacks", RERUN_KIND).get("NORMS")
     threats = sorted(set(_fixed_threats(config, study, norms)))
-    own = {"part": "test", "samples": config["audit"]["samples"]}
+    settings = config["audit"]
+    own = {"part": "test", "samples": settings["samples"], "queries": settings["rerun_queries"]}
     own["threats"] = threats or [audit_threat(config, study, defense)]
     return ordered(job_spec(config, model, seed) | own)
 
