@@ -117,7 +117,8 @@ class _Watch(TorchFunctionMode):
             return None
         if name in LEAVING:
             self.left += [] if self.left else [self.images]
-            self.left += [args[0]] if _is_float(args[0]) and args[0].requires_grad else []
+            source = self.largest.get(id(args[0]), args[0])
+            self.left += [source] if _is_float(source) and source.requires_grad else []
             return function(args[0].detach(), *args[1:], **kwargs)
         if name.rstrip("_") in ROUNDING and name.endswith("_"):
             rounded = Straight.apply(
