@@ -28,11 +28,13 @@ MINIMAL = {
     "deepfool": {"steps": 4},
     "ddn": {"steps": 4},
     "cw": {"steps": 4, "search_steps": 2},
+    "rays": {"queries": 60},
     "hopskipjump": {"steps": 2, "init_evals": 4, "max_evals": 8, "tries": 4},
 }
 NORMS = {
     **dict.fromkeys(("apgd", "apgd_t", "fab_t", "fmn"), ("linf", "l2", "l1")),
     **dict.fromkeys(("ddn", "cw"), ("l2",)),
+    "rays": ("linf",),
 }
 SHAPES = st.sampled_from([(1, 2, 2), (3, 5, 4), (1, 1, 2), (2, 3, 7)])
 

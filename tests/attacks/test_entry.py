@@ -30,6 +30,7 @@ SETTINGS = {
     "ddn": {"steps": 10},
     "cw": {"steps": 10, "search_steps": 2},
     "fmn": {"norm": "l2", "steps": 10},
+    "rays": {"queries": 40},
     "hopskipjump": {"norm": "l2", "steps": 2, "init_evals": 10, "max_evals": 20},
     "gaussian_noise": {"sigma": 0.3, "draws": 3},
     "spatial": {"grid": (5, 3, 3)},

@@ -54,14 +54,14 @@ def test_calibration_names_the_direction(confidences, right, words):
     wrong = torch.arange(100) >= right if right != 75 else torch.arange(100) < 25
     labels[wrong] = 1
     found = _calibration(_logits(confidences), labels)
-    assert found.verdict == "warn" and words in found.meaning
+    assert found.verdict == "info" and words in found.meaning
     assert "sure of answers that are wrong" not in found.meaning
 
 
 def test_calibration_of_a_model_with_small_logits():
     found = calibration(audited.subject(Scaled(0.02)))
     assert (
-        found.verdict == "warn" and "on clean images the model is underconfident" in found.meaning
+        found.verdict == "info" and "on clean images the model is underconfident" in found.meaning
     )
 
 

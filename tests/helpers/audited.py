@@ -100,8 +100,8 @@ def findings(name: str, base: str = "pgd") -> dict[str, Finding]:
 
 
 def table() -> str:
-    """Write the table of models and checks in Markdown: F fail, W warn, . pass, blank skipped."""
-    signs = {"fail": "F", "warn": "W", "pass": ".", "skipped": " "}
+    """Write the table of models and checks: F fail, W warn, i info, . pass, blank skipped."""
+    signs = {"fail": "F", "warn": "W", "info": "i", "pass": ".", "skipped": " "}
     names = known_checks()
     lines = ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for name in (*HONEST, *PLANTED):

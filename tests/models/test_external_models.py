@@ -540,13 +540,13 @@ class Looks(nn.Module):
 PART = tiny.part(60)
 
 
-def look(model, tmp_path, expected=None, **settings):
+def look(model, tmp_path, expected=None, more=None, **settings):
     """Import a model's file as TorchScript and look at it; gives the record."""
     path = tmp_path / "net.ts"
     torch.jit.trace(model, PART.images[:2], check_trace=False).save(str(path))
     settings = {"arch": "torchscript"} | settings
     spec = {"model": settings, "name": "net.ts", "sha256": None, "seed": 0, "batch": 32}
-    spec |= {"expected_clean_accuracy": expected}
+    spec |= {"expected_clean_accuracy": expected} | (more or {})
     given = import_weights(spec, tiny.SHAPE, 2, str(path))
     made = build_model(settings, tiny.SHAPE, 2, 0, bundle.unpack(given.state, "x"))
     return report(spec, given, made, PART.images, PART.labels, 2)
@@ -587,6 +587,14 @@ def test_wrong_settings_are_told_with_better_ones(tmp_path, caplog):
 def test_a_model_that_cannot_be_attacked_is_refused(trick, says, tmp_path):
     with pytest.raises(GauntletError, match=says):
         look(Looks(trick), tmp_path)
+
+
+def test_a_model_without_a_gradient_is_named_and_may_be_audited(tmp_path):
+    spec = {"called": "hidden", "audited": True}
+    with pytest.raises(GauntletError, match=r"The model 'hidden' \(\S+\) lets no gradient flow"):
+        look(Looks("detach"), tmp_path, more=spec | {"audited": False})
+    (warning,) = look(Looks("detach"), tmp_path, more=spec)["warnings"]
+    assert "black box" in warning
 
 
 def test_gradients_are_looked_at_unless_they_are_not_wanted(tmp_path):

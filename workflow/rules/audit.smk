@@ -20,6 +20,8 @@ rule audit_model:
                 "seed": "{seed}",
             },
         ),
+        found=f"{AUDIT}found.csv",
+        examples=f"{AUDIT}found.npy",
         provenance=record_of("audit_model"),
     log:
         "logs/studies/{study}/audit/{dataset}/{model}/{defense}/seed{seed}.log",
@@ -39,11 +41,13 @@ rule audit_model:
 
 
 rule rerun_attack:
-    """Attack a model again where its audit found gradient masking, with an attack that avoids it."""
+    """Attack a model again where its audit found gradient masking, by every means that avoids it."""
     input:
         **data_inputs(),
         weights=file_needed("rerun_attack", "weights", weights_file),
         audit=rules.audit_model.output.record,
+        found=rules.audit_model.output.found,
+        known=rules.audit_model.output.examples,
     output:
         examples=f"{AUDIT}rerun/examples.npy",
         ledger=f"{AUDIT}rerun/ledger.csv",

@@ -7,6 +7,7 @@ rule evaluate_robustness:
         certificates=files_needed("evaluate_robustness", "certificates", "ledger.csv"),
         train=f"{RUN}train.json",
         audits=files_needed("evaluate_robustness", "audits", "audit.json"),
+        found=files_needed("evaluate_robustness", "audits", "found.csv"),
         reruns=files_needed("evaluate_robustness", "reruns", "ledger.csv"),
     output:
         table=f"{EVALUATION}.csv",

@@ -51,6 +51,31 @@ rule pass_gate:
         "../scripts/pass_gate.py"
 
 
+rule complete_study:
+    """Fail with a list of what failed on which model, after all else is made; else say all is there."""
+    input:
+        rows=rules.collect_results.output.rows,
+        results=files_needed("complete_study", "results", fallible_file),
+        others=other_results,
+    output:
+        complete=f"{STUDY}complete",
+        provenance=record_of("complete_study"),
+    log:
+        "logs/studies/{study}/complete.log",
+    benchmark:
+        "benchmarks/studies/{study}/complete.tsv"
+    localrule: True
+    conda:
+        "../../envs/gauntlet.yaml"
+    threads: 1
+    resources:
+        **sized("complete_study"),
+    params:
+        **params_of("complete_study"),
+    script:
+        "../scripts/complete_study.py"
+
+
 rule gates:
     """Pass the gate of every study under `run`."""
     input:

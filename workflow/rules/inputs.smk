@@ -53,6 +53,11 @@ def weights_file(job):
     return settings.get("selection", SETTINGS["training"]["selection"]) + ".pt"
 
 
+def fallible_file(job):
+    """Name the file that says whether a job's model or attack failed."""
+    return "audit.json" if job.rule == "audit_model" else "ledger.csv"
+
+
 def own_file(path):
     """Give the path of a user's own file; the prefix of a module is for files that rules make."""
     return local(path) if IS_MODULE else path

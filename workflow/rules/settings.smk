@@ -7,7 +7,7 @@ import gc
 import json
 import os
 
-from gauntlet.study import models, own_files, precision, schema, specs, strict_yaml
+from gauntlet.study import audit_threat, models, own_files, precision, schema, specs, strict_yaml
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
@@ -41,6 +41,9 @@ try:
         raise GauntletError("\n".join(problems))
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
+if is_main_process():
+    for sentence in audit_threat.threat_warnings(SETTINGS, SETTINGS["run"]):
+        logger.warning(sentence)
 
 os.environ.update(
     GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),

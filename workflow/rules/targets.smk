@@ -37,7 +37,7 @@ def study_targets(study):
 
 
 def other_results(wildcards):
-    """Give all that is made of a study before its gate is passed."""
+    """Give all that is made of a study before it is called complete, or its gate is passed."""
     require_known(wildcards)
     return study_targets(wildcards.study)
 
@@ -45,6 +45,7 @@ def other_results(wildcards):
 def all_targets():
     """Give all files of every study that is to be run."""
     made = [path for study in SETTINGS["run"] for path in study_targets(study)]
+    made += [STUDY.format(study=study) + "complete" for study in SETTINGS["run"]]
     return made + gate_targets(SETTINGS["run"])
 
 

@@ -16,43 +16,43 @@ def audit_model(
     certificates,
     record,
     page,
+    found,
+    examples,
     *,
     spec,
 ):
-    """Write the findings for programs (`record`) and for readers (`page`).
+    """Write the findings for programs (`record`) and for readers (`page`), and what checks broke.
 
-    `ledgers` follow spec["attacks"], `transfers` spec["transfer"]; they and `certificates` may be
-    empty. Raises GauntletError if an attack succeeds on a certified image: one of both is in error.
+    `found` is a table of the images that a check has broken, `examples` what broke them, in its
+    order. `ledgers` follow spec["attacks"], `transfers` spec["transfer"]; they and `certificates`
+    may be empty. If the model fails, the record says why, and so does what is given back. Raises
+    BrokenProof if an attack succeeds on a certified image.
     """
     from pathlib import Path
 
-    from gauntlet.audit._finding import FAIL
     from gauntlet.core import records
     from gauntlet.core.device import prepare
-    from gauntlet.core.errors import GauntletError
+    from gauntlet.core.errors import BrokenProof
     from gauntlet.models import evaluating
     from gauntlet.reporting import audit_page
-    from gauntlet.stages import audit as auditing
-    from gauntlet.stages import inputs
+    from gauntlet.stages import audit, failure, inputs
 
     device, files = prepare(spec), (images, labels, meta, split)
     test, learned = (inputs.load_part(*files, part, device) for part in ("test", "train"))
     model = inputs.trained_model(spec, meta, weights).to(device)
-    known = {
-        "history": auditing.read_history(history),
-        "selection": records.read_json(train)["selection"],
-        "points": auditing.read_ledgers(ledgers, spec["attacks"], transfers, spec["transfer"]),
-        "certificates": auditing.read_certificates(certificates),
-    }
+    known = audit.read_known(spec, history, train, ledgers, transfers, certificates)
     with evaluating(model):
-        subject = auditing.make_subject(model, spec, test, learned, **known)
-        findings = auditing.findings_of(subject, spec)
-        made = auditing.record_of(subject, findings)
-    for finding in findings:
-        if finding.check == "certificates" and finding.verdict == FAIL:
-            raise GauntletError(finding.meaning)
+        try:
+            made, subject = audit.audited(model, spec, test, learned, known)
+        except BrokenProof:
+            raise
+        except Exception as error:
+            made = failure.instead_of_audit(error, spec, len(test[0]), found, examples)
+        else:
+            audit.save_found(subject, found, examples)
     records.write_json(record, made)
     Path(page).write_text(audit_page.page(spec["name"], made), encoding="utf-8")
+    return made.get("reason")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ from gauntlet.runtime.job import run_here
 def collect_results(records: list[str], robustness: str, rows: str, *, spec: dict) -> None:
     """Write all rows in the study's order: data set, model, defense, seed, then as evaluated.
 
-    `records` are the evaluations' JSON; `rows` is a record of all rows for programs, `robustness`
-    the same as a CSV table. Raises GauntletError if the records are not those of the study's
-    models, each once.
+    `records` are the evaluations' JSON; `rows` is a record of all rows for programs, and of what
+    failed on which model; `robustness` has the rows as a CSV table. Raises GauntletError if the
+    records are not those of the study's models, each once.
     """
     from gauntlet.core.errors import GauntletError
     from gauntlet.core.records import Run, read_json, write_json, write_rows
@@ -16,7 +16,7 @@ def collect_results(records: list[str], robustness: str, rows: str, *, spec: dic
     from gauntlet.reporting.cells import robustness_cells
     from gauntlet.study.matrix import crossed
 
-    wanted = [Run(*map(str, run)) for run in crossed(spec, spec.get("external", ()))]
+    failures, wanted = [], [Run(*map(str, run)) for run in crossed(spec, spec.get("external", ()))]
     found = {}
     for path in records:
         record = read_json(path)
@@ -26,10 +26,12 @@ def collect_results(records: list[str], robustness: str, rows: str, *, spec: dic
                 f"{path} must hold the rows of one model of '{spec['study']}', once."
             )
         found[run] = record["rows"]
+        failures += [run._asdict() | failure for failure in record.get("failures", ())]
     if missing := [run for run in wanted if run not in found]:
         raise GauntletError(f"'{spec['study']}' lacks an evaluation of {'/'.join(missing[0])}.")
     collected = [row for run in wanted for row in found[run]]
-    write_json(rows, {"study": spec["study"], "rows": collected}, sort=False)
+    whole = {"study": spec["study"], "rows": collected, "failures": failures}
+    write_json(rows, whole, sort=False)
     write_rows(robustness, COLUMNS, map(robustness_cells, collected))
 
 

@@ -16,21 +16,19 @@ def craft_examples(
     *,
     spec,
     keep=None,
-):
+) -> str | None:
     """Write float32 examples, random draws of full strength, and the ledger of what they did.
 
-    The examples are judged as they were saved: they are read back from their file. What is done is
-    kept in the folder `keep` until the job has ended, so that an interrupted one goes on from it.
-    `certificates` are ledgers of what is proven: such images are not attacked, but for a sample.
-    Raises GauntletError if an image of that sample falls.
+    The examples are judged as they were saved. What is done is kept in the folder `keep` until the
+    job has ended, so that an interrupted one goes on from it. `certificates` are ledgers of what is
+    proven: such images are not attacked, but for a sample. If the model or the attack fails on the
+    test part, the ledger says why, and so does what is given back. Raises GauntletError if an
+    image of that sample falls.
     """
-    import numpy as np
-    import torch
-
     from gauntlet.core import records
     from gauntlet.core.device import prepare
     from gauntlet.models import evaluating
-    from gauntlet.stages import craft, inputs, judge
+    from gauntlet.stages import craft, failure, inputs, judge
     from gauntlet.stages.skip_certified import Spared
 
     device = prepare(spec)
@@ -41,18 +39,20 @@ def craft_examples(
     columns = (*judge.COLUMNS, "certified") if spared else judge.COLUMNS
     eval_images = everyone.select(inputs.shard_rows(spec, len(part[0])))
     if not len(eval_images.index):  # there are more shards than images
-        for file in (examples, draws):
-            np.save(file, eval_images.images.cpu().numpy())
-        records.write_rows(ledger, columns, ())
-        return
+        return judge.save_nothing(eval_images, columns, ledger, examples, draws)
     model = inputs.trained_model(spec, meta, weights).to(device)
     with evaluating(model):
-        made = craft.craft(model, spec, eval_images, keep)
-        np.save(examples, made.examples.flatten(0, 1).numpy())
-        np.save(draws, made.draws.flatten(0, 1).numpy())
-        saved = torch.from_numpy(np.load(examples)).to(device).view_as(made.examples)
+        try:
+            made = craft.craft(model, spec, eval_images, keep)
+        except Exception as error:
+            if spec["part"] != "test":  # a training waits for these examples
+                raise
+            return failure.instead_of_ledger(error, spec, eval_images, ledger, examples, draws)
+        judge.saved(made.draws, draws, device)
+        saved = judge.saved(made.examples, examples, device)
         rows = judge.ledger(model, spec, eval_images, saved, "white-box", made)
         records.write_rows(ledger, columns, spared.marked(rows) if spared else rows)
+    return None
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ NEAREST = {
     "ddn": ({**L2, "steps": 9, "gamma": 0.05}, 0),
     "cw": ({**L2, "steps": 8, "search_steps": 3, "learning_rate": 0.1, "confidence": 0.0}, 0.5),
     "deepfool": ({**L2, "steps": 4, "overshoot": 0.02, "candidates": 10}, 0.75),
+    "rays": ({"norm": "linf", "eps": 1e-4, "queries": 40, "precision": 0.001}, 0),
     "hopskipjump": ({**L2, "steps": 4, "init_evals": 20, "max_evals": 60, "tries": 50}, 0.3),
 }
 

@@ -10,9 +10,14 @@ from gauntlet.api.computing import run_spec
 from gauntlet.api.reports import Report
 from gauntlet.api.settings import NAME, audit_settings
 from gauntlet.api.user_inputs import UserInputs, checked_images, checked_labels, prepared
-from gauntlet.audit import Finding, remedies, verdict
+from gauntlet.audit import Finding
 from gauntlet.core.errors import GauntletError
 from gauntlet.stages import audit as stage
+
+MEASURED = (
+    *("norm", "eps", "n", "clean_accuracy", "accuracy_under_gradients"),
+    *("accuracy_under_all_checks", "verdict"),
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,6 +33,7 @@ class AuditReport(Report):
     n: int
     clean_accuracy: float
     accuracy_under_gradients: float
+    accuracy_under_all_checks: float
     verdict: str
     remedies: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -36,7 +42,8 @@ class AuditReport(Report):
         return (
             f"Audit: {self.verdict}; {self.norm} eps {self.eps:.4g}, {self.n} images, clean "
             f"accuracy {self.clean_accuracy:.1%}, under gradient attacks "
-            f"{self.accuracy_under_gradients:.1%}"
+            f"{self.accuracy_under_gradients:.1%}, under all checks "
+            f"{self.accuracy_under_all_checks:.1%}"
         )
 
     def rows(self) -> list[dict[str, Any]]:
@@ -87,15 +94,10 @@ def audit(
             inputs.model, spec, (test.index, test.images, test.labels), learned
         )
         findings = stage.findings_of(subject, spec)
-        clean, gradients = subject.clean, subject.accuracy(subject.pgd(), subject.scale_free)
+        found = stage.record_of(subject, findings)
     return AuditReport(
-        norm=own["norm"],
-        eps=own["eps"],
-        n=len(subject.labels),
-        clean_accuracy=clean,
-        accuracy_under_gradients=gradients,
-        verdict=verdict(findings),
-        remedies=tuple(remedies(findings)),
+        **{name: found[name] for name in MEASURED},
+        remedies=tuple(found["remedies"]),
         findings=tuple(findings),
     )
 

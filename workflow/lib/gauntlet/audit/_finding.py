@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
+PASS, INFO, WARN, FAIL, SKIPPED = "pass", "info", "warn", "fail", "skipped"
 NOTHING = "Nothing to do."
 # What an attack must do to work around what a check has found.
 STRENGTH, AVERAGE, STRAIGHT = "strength", "average", "straight_through"
@@ -10,7 +10,10 @@ STRENGTH, AVERAGE, STRAIGHT = "strength", "average", "straight_through"
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's verdict on a model: pass, warn, fail or skipped.
+    """One check's verdict on a model: pass, info, warn, fail or skipped.
+
+    fail: robust accuracies cannot be believed as they are; warn: something to look at, which honest
+    models do not show; info: worth knowing, but it casts no doubt on a robust accuracy.
 
     `evidence` holds the numbers behind it (accuracies and shares from 0 to 1), `meaning` says in
     one sentence what they mean, `advice` in one sentence what to do, and `remedy` names

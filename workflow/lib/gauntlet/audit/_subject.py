@@ -15,6 +15,7 @@ from gauntlet.attacks.fgsm import fgsm
 from gauntlet.attacks.gaussian_noise import gaussian_noise
 from gauntlet.attacks.pgd import pgd
 from gauntlet.attacks.square import square
+from gauntlet.audit._broken import BrokenImages
 from gauntlet.core.answers import logits_of
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
@@ -58,6 +59,7 @@ class Subject:
     `test` and `train` are all images and labels of the parts; `history` the training's rows by
     epoch, `points` the attacks that were run on the test part
     (`AttackLedger`), and `certificates` what is proven. All but the first line may be empty.
+    `check` names the check that is at work, `broken` holds what all checks have shown.
     """
 
     model: Callable
@@ -76,12 +78,14 @@ class Subject:
     selection: str = "last"
     points: Sequence = ()
     certificates: Sequence[Certified] = ()
+    check: str = ""
     _made: dict = field(default_factory=dict)
 
     def __post_init__(self):
         with own_settings(self.model, getattr(self.images, "device", "cpu")):
             self.images = checked_images(self.images)
             self.labels = checked_labels(self.labels, self.images)
+        self.broken = BrokenImages(self.images, self.norm)
 
     def batched(self, view: str = PLAIN) -> BatchedModel:
         """Give the model as attacks see it: plain, or changed so that its gradients are usable."""
@@ -174,7 +178,9 @@ class Subject:
         """Tell which examples of some rows are admissible and misclassified by the model: [M]."""
         norm, eps = settings.get("norm", "none"), settings.get("eps", 0.0)
         with self.fixed("judge"):
-            missed = self.batched()(examples).argmax(1) != self.labels[rows]
+            answer = self.batched()(examples).argmax(1)
+        missed = answer != self.labels[rows]
+        self.broken.add(rows, examples, answer, missed & self.correct[rows], self.check)
         return missed & admissible(examples, self.images[rows], norm, eps)
 
     def pgd(self, view: str = PLAIN, after: Sequence[Outcome] = (), **change) -> Outcome:

@@ -1,6 +1,6 @@
 """Examples made without the model's gradients must not do more than those made with them."""
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
+from gauntlet.audit._finding import STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Outcome, Subject, share
 from gauntlet.audit._substitute import craft_on, substitute
 
@@ -43,7 +43,7 @@ def black_box(subject: Subject) -> Finding:
         evidence,
         "Examples made without the model's gradients succeed where its own gradients fail.",
         "Attack with a straight-through gradient and random search, and doubt white-box numbers.",
-        STRAIGHT if verdict == FAIL else "",
+        STRAIGHT,
     )
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gauntlet.audit._finding import PASS, WARN, Finding
+from gauntlet.audit._finding import INFO, PASS, Finding
 from gauntlet.audit._subject import Subject
 
 BINS = 15
@@ -16,7 +16,7 @@ def calibration(subject: Subject) -> Finding:
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (15 bins).
 
     Measured (see `graded`): 0.02 to 0.46 on clean images and 0.07 to 0.5 under attack on honest
-    models, so that this only warns.
+    models, so that this is information only.
     """
     outcome = subject.pgd()
     with subject.fixed("calibration"):
@@ -36,7 +36,7 @@ def calibration(subject: Subject) -> Finding:
         parts.append(_said("under attack", seen[1], subject.labels, subject.note, attacked))
     return Finding(
         "calibration",
-        WARN,
+        INFO,
         evidence,
         f"Confidence does not follow accuracy: {'; '.join(parts)}.",
         "Do not detect attacks by confidence; scale the logits on validation data before "

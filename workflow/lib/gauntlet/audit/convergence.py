@@ -1,9 +1,9 @@
 """More steps and restarts must not change the number."""
 
-from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded, measured
+from gauntlet.audit._finding import STRENGTH, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
-WARN_AT, FAIL_AT = 0.03, 0.12
+WARN_AT, FAIL_AT = 0.06, 0.12
 LONGER, RESTARTS = 4, 2
 ORDER = 110  # place among the checks
 
@@ -37,5 +37,5 @@ def convergence(subject: Subject) -> Finding:
         evidence,
         "More steps and restarts still lower the accuracy, so the attack has not converged.",
         "Raise steps and restarts until the accuracy no longer falls.",
-        STRENGTH if verdict == FAIL else "",
+        STRENGTH,
     )

@@ -1,6 +1,6 @@
 """A larger eps must never help the model."""
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
+from gauntlet.audit._finding import STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.05
@@ -35,5 +35,5 @@ def eps_order(subject: Subject) -> Finding:
         evidence,
         "Accuracy rises with eps, so the attack misses examples that lie in the smaller ball.",
         "Take more steps and restarts, and a loss that does not depend on the scale of logits.",
-        STRAIGHT if verdict == FAIL else "",
+        STRAIGHT,
     )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base.losses import margin
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded
+from gauntlet.audit._finding import STRAIGHT, Finding, graded
 from gauntlet.audit._subject import PLAIN, Subject
 from gauntlet.audit._subject import STRAIGHT as THROUGH
 
@@ -42,7 +42,7 @@ def finite_differences(subject: Subject) -> Finding:
         evidence,
         "Gradients do not predict how the margin changes: they are shattered or cut off.",
         "Attack with a straight-through gradient (BPDA), as tried here, and by random search.",
-        STRAIGHT if verdict == FAIL else "",
+        STRAIGHT,
     )
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
+from gauntlet.audit._finding import STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject, share
 
 WARN_AT, FAIL_AT = 0.01, 0.1
@@ -48,5 +48,5 @@ def gradients(subject: Subject) -> Finding:
         evidence,
         "Images have no usable input gradient, so gradient attacks cannot move.",
         "Attack with the margin or, where that has no gradient, with a straight-through gradient.",
-        STRAIGHT if verdict == FAIL else "",
+        STRAIGHT,
     )

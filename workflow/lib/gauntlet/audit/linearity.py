@@ -1,7 +1,7 @@
 """The loss of a robust model is nearly linear around an image."""
 
 from gauntlet.attacks.base.gradients import length
-from gauntlet.audit._finding import FAIL, PASS, STRENGTH, Finding, graded, skipped
+from gauntlet.audit._finding import PASS, STRENGTH, Finding, graded, skipped
 from gauntlet.audit._subject import Subject
 
 CLAIMED = 0.5  # share of the clean accuracy that one step must leave for a claim of robustness
@@ -43,5 +43,5 @@ def linearity(subject: Subject) -> Finding:
         evidence,
         "The model is robust to one step, but its gradients have other directions nearby.",
         "Trust only attacks with many steps and restarts.",
-        STRENGTH if verdict == FAIL else "",
+        STRENGTH,
     )

@@ -1,9 +1,9 @@
 """The size of the logits must not decide what an attack finds."""
 
-from gauntlet.audit._finding import FAIL, STRENGTH, Finding, graded, measured
+from gauntlet.audit._finding import STRENGTH, Finding, graded, measured
 from gauntlet.audit._subject import RESCALED, Subject
 
-WARN_AT, FAIL_AT = 0.06, 0.12
+WARN_AT, FAIL_AT = 0.09, 0.12
 ORDER = 50  # place among the checks
 
 
@@ -37,5 +37,5 @@ def logit_scale(subject: Subject) -> Finding:
         evidence,
         "Attacks succeed more often with rescaled logits or the margin: the logits saturate.",
         "Use loss: margin or dlr, or the ensembles gauntlet and autoattack.",
-        STRENGTH if verdict == FAIL else "",
+        STRENGTH,
     )

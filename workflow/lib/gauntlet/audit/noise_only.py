@@ -1,6 +1,6 @@
 """Accuracy under noise is not adversarial robustness."""
 
-from gauntlet.audit._finding import PASS, WARN, Finding
+from gauntlet.audit._finding import INFO, PASS, Finding
 from gauntlet.audit._subject import Subject
 
 HIGH, LOW, DRAWS = 0.8, 0.3, 10  # shares of the clean accuracy; noisy copies
@@ -26,7 +26,7 @@ def noise_only(subject: Subject) -> Finding:
         return Finding("noise_only", PASS, evidence, meaning)
     return Finding(
         "noise_only",
-        WARN,
+        INFO,
         evidence,
         "The model is accurate under noise and not under PGD: noise says nothing about attacks.",
         "Do not present accuracy under noise or corruptions as adversarial robustness.",

@@ -1,6 +1,6 @@
 """One gradient step must not do more than many."""
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
+from gauntlet.audit._finding import STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
 WARN_AT, FAIL_AT = 0.01, 0.03
@@ -35,5 +35,5 @@ def one_step(subject: Subject) -> Finding:
         evidence,
         "One gradient step succeeds more often than many steps, so the gradients mislead.",
         "Attack with a straight-through gradient, more restarts and random search.",
-        STRAIGHT if verdict == FAIL else "",
+        STRAIGHT,
     )

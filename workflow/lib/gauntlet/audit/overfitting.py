@@ -1,6 +1,6 @@
 """Robust accuracy can fall during training."""
 
-from gauntlet.audit._finding import PASS, WARN, Finding, skipped
+from gauntlet.audit._finding import INFO, PASS, Finding, skipped
 from gauntlet.audit._subject import Subject
 
 DROP = 0.05
@@ -25,7 +25,7 @@ def overfitting(subject: Subject) -> Finding:
         return Finding("overfitting", PASS, evidence, meaning)
     return Finding(
         "overfitting",
-        WARN,
+        INFO,
         evidence,
         "Robust accuracy dropped after its best epoch, and the last weights were attacked.",
         "Set selection: best, stop earlier or train with more data.",

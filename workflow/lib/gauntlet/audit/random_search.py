@@ -1,9 +1,9 @@
 """Random search must not find what gradients do not."""
 
-from gauntlet.audit._finding import FAIL, STRAIGHT, Finding, graded, measured
+from gauntlet.audit._finding import STRAIGHT, Finding, graded, measured
 from gauntlet.audit._subject import Subject
 
-WARN_AT, FAIL_AT = 0.01, 0.05
+WARN_AT, FAIL_AT = 0.03, 0.05
 ORDER = 80  # place among the checks
 
 
@@ -13,7 +13,7 @@ def random_search(subject: Subject) -> Finding:
     Source: Croce & Hein 2020, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks", whose flag this is.
 
-    Measured (see `graded`): 0 to 0.02 on honest models, which is why less than 0.05 only warns;
+    Measured (see `graded`): 0 to 0.02 on honest models, which is why less than 0.03 passes;
     0.24 to 0.95 where gradients are cut off.
     """
     gradients = [subject.pgd(), subject.scale_free]
@@ -41,7 +41,7 @@ def random_search(subject: Subject) -> Finding:
         "random_search",
         verdict,
         evidence,
-        "Random search succeeds where gradients fail; on honest models it does so on a few images.",
+        "Random search succeeds where gradients fail, on more images than on honest models.",
         "Add square or autoattack to the study's attacks, and trust no gradients alone.",
-        STRAIGHT if verdict == FAIL else "",
+        STRAIGHT,
     )

@@ -7,3 +7,7 @@ class GauntletError(ValueError):
 
 class Uncertifiable(GauntletError):
     """A model that a kind of certificate cannot read; it can be attacked all the same."""
+
+
+class BrokenProof(GauntletError):
+    """An example breaks what a certificate proves: an error in Gauntlet, which fails the run."""

@@ -61,9 +61,12 @@ def _meant(row: dict, threats: Sequence[Sequence]) -> bool:
 
 
 def _lowest(rows: Sequence[dict], column: str) -> dict:
-    """Give the lowest accuracy of a column, and the row that has it."""
+    """Give the lowest accuracy of a column, and the row that has it.
+
+    Robust accuracy counts as not measured where an attack failed: what is left may be too high.
+    """
     known = [row for row in rows if row.get(column) is not None]
-    if not known:
+    if not known or (column == COLUMN["robust"] and any(row.get("failed") for row in rows)):
         return {"measured": None, "where": None}
     low = min(known, key=lambda row: (row[column], row["attack"], row["norm"], row["eps"]))
     return {"measured": low[column], "where": {k: low[k] for k in ("attack", "norm", "eps")}}

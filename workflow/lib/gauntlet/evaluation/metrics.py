@@ -7,6 +7,7 @@ import numpy as np
 
 from gauntlet.core.records import RUN_NAMES
 from gauntlet.evaluation.attack_ledger import DISTANCES, SELF, WHITE_BOX, AttackLedger
+from gauntlet.evaluation.audit_ledger import AUDIT
 
 WORST = "worst_case"
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
@@ -53,11 +54,12 @@ def worst_case(ledgers: Sequence[AttackLedger], norm: str, eps: float) -> Attack
 
     Attacks at a smaller eps take part, because a smaller ball lies inside a larger one, and those
     at a larger eps where they found a near example. Its distance is that of the nearest of them;
-    `success_by` is the first attack that succeeded; costs and losses are not joined.
+    `success_by` is the first attack that succeeded, or an audit's check (`audit <check>`); costs
+    and losses are not joined.
     """
     joined = [one for one in ledgers if one.norm == norm and one.access == WHITE_BOX]
     near, first = [one.within(eps) for one in joined], joined[0]
-    names, success = np.array([one.attack for one in joined]), np.any(near, 0)
+    names, success = np.stack([_names(one) for one in joined]), np.any(near, 0)
     nothing = np.full(len(first.index), np.nan)
     return AttackLedger(
         attack=WORST,
@@ -71,10 +73,17 @@ def worst_case(ledgers: Sequence[AttackLedger], norm: str, eps: float) -> Attack
         clean_prediction=first.clean_prediction,
         success=success,
         **{name: _nearest(joined, near, name) for name in DISTANCES},
-        success_by=np.where(success, names[np.argmax(near, 0)], ""),
+        success_by=np.where(success, names[np.argmax(near, 0), np.arange(len(success))], ""),
         **dict.fromkeys(("success_query", "forwards", "backwards", "draw_loss"), nothing),
         note=first.note,
     )
+
+
+def _names(ledger: AttackLedger) -> np.ndarray:
+    """Give, for every image [n], the name by which a ledger's success is counted."""
+    if ledger.attack != AUDIT:
+        return np.full(len(ledger.index), ledger.attack, dtype=object)
+    return np.array([f"{AUDIT} {check}" for check in ledger.success_by.tolist()], dtype=object)
 
 
 def _nearest(ledgers: Sequence[AttackLedger], near: list[np.ndarray], name: str) -> np.ndarray:
@@ -117,6 +126,7 @@ def evaluate(
     warnings: Sequence[str] = (),
     minimal: Sequence[str] = (),
     audited: bool = False,
+    found: Sequence[AttackLedger] = (),
 ) -> dict[str, list[dict]]:
     """Measure one model: `rows` of the table, `thresholds` with classes, `costs` per image.
 
@@ -125,12 +135,13 @@ def evaluate(
     checks by name: an attack that failed its check has no robust accuracy of its own, and a warning
     that says why. What it found is true, and still counts in the worst case. `warnings` are those
     of the training; they, and notes on the model's outputs, are in every row. `minimal` names
-    attacks that looked for the nearest example.
+    attacks that looked for the nearest example; `found` is what an audit's checks have broken,
+    which counts in the worst cases.
     """
     notes = {note for ledger in ledgers for note in np.unique(ledger.note).tolist() if note}
     warnings = [*warnings, *sorted(notes)]
     threats = threat_models(ledgers)
-    worst = {threat: worst_case(ledgers, *threat) for threat in threats}
+    worst = {threat: worst_case([*ledgers, *found], *threat) for threat in threats}
     joined = [worst[threat] for threat, group in threats.items() if audited or len(group) > 1]
     thresholds = [
         {

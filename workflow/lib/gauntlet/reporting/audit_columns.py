@@ -3,29 +3,30 @@
 from collections.abc import Sequence
 
 from gauntlet.evaluation.attack_ledger import RERUN
+from gauntlet.evaluation.audit_ledger import AUDIT
 from gauntlet.evaluation.metrics import WORST
 from gauntlet.evaluation.summary import MODEL
 from gauntlet.reporting.cells import audits_text
 
-MARK = " †"  # after a number that a rerun lowered
-VERDICTS = ("fail", "warn", "pass")  # worst first
+MARK = " †"  # after a number that a rerun or a check of the audit lowered
+VERDICTS = ("error", "fail", "warn", "pass")  # worst first; error: the audit itself failed
 NOTE = (
     "Audit: the worst verdict of any seed on whether these numbers can be believed; evidence and "
-    "advice are in each model's audit.md. † lowered by the rerun, an attack that goes around the "
-    "masked gradients that the audit found."
+    "advice are in each model's audit.md. † lowered by what the audit's checks broke, or by the "
+    "rerun, an attack that goes around the masked gradients that the audit found."
 )
 
 
 def verdict(rows: Sequence[dict]) -> str:
-    """Give the worst verdict in a model's rows: fail, warn, pass, or – where there is none."""
+    """Give the worst verdict in a model's rows, or – where there is none."""
     found = {audit["value"]["verdict"] for row in rows for audit in row.get("audits", ())}
     return next((name for name in VERDICTS if name in found), "–")
 
 
 def mark(row: dict) -> str:
-    """Give the mark of a worst case in which a rerun succeeded where no other attack did."""
-    lowered = row.get("attack") == WORST and RERUN in row["success_by"]
-    return MARK if lowered else ""
+    """Give the mark of a worst case that a rerun or an audit's check lowered."""
+    names = row["success_by"] if row.get("attack") == WORST else ()
+    return MARK if any(name == RERUN or name.startswith(f"{AUDIT} ") for name in names) else ""
 
 
 def audited(rows: Sequence[dict]) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 
 def page(name: str, record: dict) -> str:
-    """Write an audit in Markdown."""
+    """Write an audit in Markdown; of one that failed, why."""
+    if "reason" in record:
+        return f"# Audit of {name}: {record['verdict']}\n\nThe audit failed: {record['reason']}\n"
     head = (
         f"# Audit of {name}: {record['verdict']}\n\n"
         f"{record['norm']} eps {record['eps']:.4g}, n = {record['n']} test images; clean accuracy "
         f"{record['clean_accuracy']:.1%}, under gradient attacks "
-        f"{record['accuracy_under_gradients']:.1%}.\n\n"
+        f"{record['accuracy_under_gradients']:.1%}, under all checks "
+        f"{record['accuracy_under_all_checks']:.1%}.\n\n"
         "| check | verdict | evidence | meaning | advice |\n|---|---|---|---|---|\n"
     )
     return head + "".join(map(_line, record["findings"])) + _rerun_note(record["remedies"])

@@ -9,9 +9,14 @@ def success_text(counts: Mapping[str, int]) -> str:
 
 
 def audit_text(audit: Mapping | None) -> str:
-    """Write an audit's result: `pass`, `warn (a, b)`, `fail (a; warn b)`; empty without one."""
+    """Write an audit's result: `pass`, `warn (a, b)`, `fail (a; warn b)`; empty without one.
+
+    Of an audit that itself failed it is `error (why)`.
+    """
     if not audit:
         return ""
+    if "reason" in audit:
+        return f"{audit['verdict']} ({audit['reason']})"
     failed, warned = ", ".join(audit["failed"]), ", ".join(audit["warned"])
     if failed:
         return f"fail ({failed}; warn {warned})" if warned else f"fail ({failed})"
@@ -35,7 +40,7 @@ def _by_seed(found: Sequence[Mapping], text) -> str:
 
 def robustness_cells(row: Mapping) -> dict:
     """Give a measured row as the robustness table shows it."""
-    aside = ("precision", "warnings")
+    aside = ("failed", "precision", "warnings")
     kept = {name: value for name, value in row.items() if name not in aside}
     return kept | {
         "success_by": success_text(row["success_by"]),

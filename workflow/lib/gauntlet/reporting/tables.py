@@ -118,7 +118,8 @@ def _widest(rows: Sequence[dict]) -> float:
     ends = [
         (row[f"{kind}_low"], row[f"{kind}_high"]) for row in rows for kind in ("clean", "robust")
     ]
-    return max((float(high) - float(low)) / 2 for low, high in ends if low not in ("", None))
+    widths = ((float(high) - float(low)) / 2 for low, high in ends if low not in ("", None))
+    return max(widths, default=0.0)
 
 
 def full_table(rows: Sequence[dict]) -> Table:

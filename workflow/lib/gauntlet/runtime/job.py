@@ -107,11 +107,13 @@ def _fulfil(stage: Callable, task: dict) -> None:
         entry = shelf.take(key, partials) if shelf else None
         if entry is None:
             entry = _computed(stage, task, finals, partials, kept)
-            if shelf:
+            if shelf and not entry["how"].get("failed"):  # the next run tries it again
                 shelf.add(key, partials, entry)
         else:
             logger.info("%s is taken from the store, where %s is", task["rule"], key)
         _publish(task, finals, partials, inputs, entry)
+    if failed := entry["how"].get("failed"):
+        logger.error("%s failed: %s", task["rule"], failed)
     shutil.rmtree(kept, ignore_errors=True)
     spent.forget(kept)
     logger.info("%s done in %.1f s", task["rule"], time.time() - started)
@@ -122,7 +124,8 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
 
     A stage that asks for `keep` gets a folder for what is done so far. Its name is tied to spec,
     code and the inputs' contents, so that only the same work finds it again; it lies where
-    Snakemake removes nothing, and goes when the job is done.
+    Snakemake removes nothing, and goes when the job is done. A stage that gives back a text has
+    written, in the place of its result, that it failed; the record has the text under `failed`.
     """
     own = {}
     if "keep" in inspect.signature(stage).parameters:
@@ -131,13 +134,14 @@ def _computed(stage: Callable, task: dict, finals: dict, partials: dict, kept: P
     with gpu_leases.leased(task["gpus"]) as devices:
         earlier = spent.begin(kept) if own else spent.Spent()
         started, clock = time.time(), spent.cpu_seconds()
-        stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
+        failed = stage(**task["inputs"], **partials, **_asked(stage, task["params"]), **own)
         seconds = earlier.seconds + time.time() - started
         cpu = earlier.cpu_seconds + spent.cpu_seconds() - clock
     for name, path in partials.items():
         if not Path(path).is_file():
             raise AssertionError(f"the stage did not write its output {finals[name]}")
     how = provenance.made(task, seconds, cpu, devices)
+    how |= {"failed": failed} if failed else {}
     return {"outputs": {name: sha256(path) for name, path in partials.items()}, "how": how}
 
 

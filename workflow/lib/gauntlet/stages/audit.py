@@ -1,20 +1,25 @@
 """From a model's files to its audit: the subject and the record."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gauntlet.audit import Finding, audit, remedies, verdict
 from gauntlet.audit._finding import FAIL, WARN
-from gauntlet.audit._subject import Certified, Subject
+from gauntlet.audit._subject import Certified, Subject, share
 from gauntlet.core.batched_model import NonFiniteLogits
-from gauntlet.core.errors import GauntletError
-from gauntlet.core.records import read_rows
+from gauntlet.core.errors import BrokenProof, GauntletError
+from gauntlet.core.records import read_json, read_rows, write_rows
 from gauntlet.core.rng import generator
+from gauntlet.core.tolerance import SLACK
 from gauntlet.evaluation.attack_ledger import AttackLedger, read_ledger
+from gauntlet.evaluation.audit_ledger import COLUMNS
 from gauntlet.evaluation.certificate_ledger import read_certificate
+from gauntlet.evaluation.failures import failed
 
 Part = tuple[Tensor, Tensor, Tensor]  # places in the data set [N], images [N, C, H, W], labels [N]
 
@@ -48,6 +53,18 @@ def make_subject(model: Callable, spec: dict, test: Part, train: Part | None, **
     return subject
 
 
+def read_known(
+    spec: dict, history: str, train: str, ledgers, transfers, certificates
+) -> dict[str, Any]:
+    """Read what is known of a model besides its weights, under the names that Subject has."""
+    return {
+        "history": read_history(history),
+        "selection": read_json(train)["selection"],
+        "points": read_ledgers(ledgers, spec["attacks"], transfers, spec["transfer"]),
+        "certificates": read_certificates(certificates),
+    }
+
+
 def read_history(path: str) -> list[dict]:
     """Read a training's rows by epoch as numbers; empty for a model that was not trained here."""
     rows = read_rows(path)
@@ -63,13 +80,15 @@ def read_ledgers(
     transfers: Sequence[str],
     origins: Sequence[tuple[str, str]],
 ) -> list[AttackLedger]:
-    """Read what the study's attacks did; `origins` are the (source, attack) of `transfers`."""
-    found = []
-    for path, attack in zip(ledgers, attacks, strict=True):
-        found += read_ledger(path, attack)
-    for path, (source, attack) in zip(transfers, origins, strict=True):
-        found += read_ledger(path, attack, source)
-    return found
+    """Read what the study's attacks did, but for those that failed.
+
+    `origins` are the (source, attack) of `transfers`.
+    """
+    files = [(path, attack) for path, attack in zip(ledgers, attacks, strict=True)]
+    files += [
+        (path, attack, source) for path, (source, attack) in zip(transfers, origins, strict=True)
+    ]
+    return [one for file in files if not failed(file[0]) for one in read_ledger(*file)]
 
 
 def findings_of(subject: Subject, spec: dict) -> list[Finding]:
@@ -102,15 +121,50 @@ def read_certificates(paths: Sequence[str]) -> list[Certified]:
 def record_of(subject: Subject, findings: Sequence[Finding]) -> dict:
     """Give the audit as JSON types: threat model, accuracies, verdict, remedies, findings."""
     gradients = [subject.pgd(), subject.scale_free]
+    broken = subject.broken.within(subject.eps * (1 + SLACK))
     return {
         "norm": subject.norm,
         "eps": subject.eps,
         "n": len(subject.labels),
         "clean_accuracy": subject.clean,
         "accuracy_under_gradients": subject.accuracy(*gradients),
+        "accuracy_under_all_checks": share(subject.correct & ~broken),
         "verdict": verdict(findings),
         "failed": [finding.check for finding in findings if finding.verdict == FAIL],
         "warned": [finding.check for finding in findings if finding.verdict == WARN],
         "remedies": remedies(findings),
         "findings": [asdict(finding) for finding in findings],
     }
+
+
+def audited(
+    model: Callable, spec: dict, test: Part, train: Part | None, known: dict
+) -> tuple[dict, Subject]:
+    """Put a model through its audit: the record, and the subject that holds what was broken.
+
+    Raises BrokenProof if an attack succeeded on a certified image: one of both is in error.
+    """
+    subject = make_subject(model, spec, test, train, **known)
+    findings = findings_of(subject, spec)
+    for finding in findings:
+        if finding.check == "certificates" and finding.verdict == FAIL:
+            raise BrokenProof(finding.meaning)
+    return record_of(subject, findings), subject
+
+
+def save_found(subject: Subject, table: str, examples: str) -> None:
+    """Write the images that checks have broken, a row each, and what broke them [M, C, H, W]."""
+    broken = subject.broken
+    np.save(examples, broken.examples[broken.found].cpu().numpy())
+    write_rows(table, COLUMNS, _found_rows(subject))
+
+
+def _found_rows(subject: Subject) -> Iterator[dict]:
+    broken, spans = subject.broken, subject.broken.distances()
+    for row in broken.found.nonzero().squeeze(1).tolist():
+        yield {
+            "index": int(subject.index[row]),
+            "label": int(subject.labels[row]),
+            "check": broken.by[row],
+            "prediction": int(broken.prediction[row]),
+        } | {norm: repr(float(values[row])) for norm, values in spans.items()}

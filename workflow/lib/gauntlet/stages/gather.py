@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.records import read_rows
+from gauntlet.evaluation.failures import read_failures, write_failure
 
 
 def join_arrays(paths: Sequence[str], count: int, joined: str | Path) -> None:
@@ -30,6 +32,23 @@ def join_tables(paths: Sequence[str], count: int, joined: str | Path) -> None:
             for part in rows:
                 size = len(part) // count
                 stream.writelines(part[eps * size : (eps + 1) * size])
+
+
+def failure_of(paths: Sequence[str], joined: str | Path) -> str | None:
+    """Write why the whole attack failed, and give it, if one of its shards did; else None."""
+    found = [failure for path in paths for failure in read_failures(path, "")]
+    if not found:
+        return None
+    first = found[0]
+    counts = {failure.path: failure.n for failure in found}
+    whole = sum(counts.get(path) or _images(path) for path in paths)
+    threats = dict.fromkeys((failure.norm, failure.eps) for failure in found)
+    write_failure(joined, first.reason, first.access, threats, whole)
+    return first.reason
+
+
+def _images(path: str) -> int:
+    return len({row["index"] for row in read_rows(path)})
 
 
 def _require_blocks(paths: Sequence[str], lengths: Sequence[int], count: int) -> None:

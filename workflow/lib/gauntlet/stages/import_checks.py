@@ -8,6 +8,11 @@ from gauntlet.core.batched_model import BatchedModel, NonFiniteLogits
 from gauntlet.core.errors import GauntletError
 from gauntlet.models import evaluating
 
+NO_GRADIENT = (
+    "no gradient flows from logits to images: gradient attacks cannot move, and only the audit, "
+    "which attacks the model as a black box, says how robust it is"
+)
+
 
 def require_answers(model: nn.Module, images: Tensor, classes: int, name: str) -> None:
     """Raise GauntletError unless a model gives one finite value per class for each image."""
@@ -32,15 +37,26 @@ def clean_accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch: int)
 
 
 def gradient_warnings(
-    model: nn.Module, images: Tensor, labels: Tensor, batch: int, name: str
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    batch: int,
+    name: str,
+    audited: bool = False,
 ) -> list[str]:
-    """Say what is wrong with the gradients at some images; GauntletError if there are none."""
+    """Say what is wrong with the gradients at some images; GauntletError if there are none.
+
+    A model without any is no error if it is `audited`: the audit attacks it as a black box.
+    """
     some, truth = images[:batch], labels[:batch]
     with evaluating(model):
         if not _differentiable(model, some[:1]):
+            if audited:
+                return [NO_GRADIENT]
             raise GauntletError(
                 f"{name} lets no gradient flow from its logits to its images; set gradients: false "
-                "to attack it without."
+                "to attack it without, or audit: true in its study, which attacks it as a black "
+                "box."
             )
         slopes, _, _ = BatchedModel(model, batch).gradient(
             some, lambda logits, rows: _lead(logits, truth[rows])

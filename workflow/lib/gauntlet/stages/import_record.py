@@ -26,13 +26,15 @@ def report(
     GauntletError if the model cannot be attacked at all.
     """
     settings, name = spec["model"], spec["name"]
-    import_checks.require_answers(model, images, classes, name)
+    shown = f"The model '{spec['called']}' ({name})" if "called" in spec else name
+    import_checks.require_answers(model, images, classes, shown)
     accuracy = import_checks.clean_accuracy(model, images, labels, spec["batch"])
     notes = [*given.notes, *_agreement(settings, given, model, images, name)]
     warnings = given.warnings + import_steadiness.steadiness_warnings(model, images, name)
     warnings += _accuracy(spec, given, accuracy, images, labels, classes)
     if settings.get("gradients", True):
-        warnings += import_checks.gradient_warnings(model, images, labels, spec["batch"], name)
+        seen = (model, images, labels, spec["batch"], shown)
+        warnings += import_checks.gradient_warnings(*seen, spec.get("audited", False))
     for note in notes:
         logger.info("%s: %s", name, note)
     logger.info("%s: clean accuracy %.4g on %d validation images", name, accuracy, len(labels))

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gauntlet.core import scoring, threat_models
 from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.records import write_rows
 from gauntlet.core.rng import fixed_draws
 from gauntlet.stages.craft import CraftedExamples, EvalImages, members_of, named
 
@@ -23,6 +26,19 @@ COLUMNS = [
 ]
 
 
+def saved(examples: Tensor, path: str | Path, device: torch.device) -> Tensor:
+    """Save examples [E, N, C, H, W] as [E * N, C, H, W], and give them as they are in the file."""
+    np.save(path, examples.flatten(0, 1).cpu().numpy())
+    return torch.from_numpy(np.load(path)).to(device).view_as(examples)
+
+
+def save_nothing(eval_images: EvalImages, columns, ledger: str, *arrays: str) -> None:
+    """Write a ledger without rows and arrays [0, C, H, W] for a part without images."""
+    for path in arrays:
+        np.save(path, eval_images.images.cpu().numpy())
+    write_rows(ledger, columns, ())
+
+
 def ledger(
     model: nn.Module,
     spec: dict,
@@ -30,12 +46,14 @@ def ledger(
     examples: Tensor,
     access: str,
     crafted: CraftedExamples | None = None,
+    members: tuple[str, ...] | None = None,
 ) -> Iterator[dict]:
     """Judge saved examples [E, N, C, H, W] and give one row per image and eps.
 
     An example counts as success only if its image is classified correctly, it is misclassified,
     and it lies in [0, 1] and in the ball. `success_by` names the attack, or the member of an
-    ensemble. A model that draws random numbers draws the same for clean images in every ledger.
+    ensemble (`members`, where the attack's file does not name them). A model that draws random
+    numbers draws the same for clean images in every ledger.
     """
     batched = BatchedModel(model, spec["batch"])
     with fixed_draws(0, "clean"):
@@ -47,7 +65,7 @@ def ledger(
         norm, eps = threat_models.extent(point)
         columns, success = _judged(batched, eval_images, clean, examples[number], norm, eps)
         if crafted is not None:
-            columns |= _costs(crafted, number, members_of(point), success)
+            columns |= _costs(crafted, number, members or members_of(point), success)
         yield from _rows(columns, constants | {"norm": norm, "eps": repr(float(eps))})
 
 

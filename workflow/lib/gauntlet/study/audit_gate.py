@@ -9,11 +9,12 @@ from typing import Any
 
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import available
+from gauntlet.study.audit_threat import audit_threat
 from gauntlet.study.resolve import attack_points, length
 from gauntlet.study.specs import Run, Spec, job_spec, ordered, runs, transfer_sets
 
 RERUN = "rerun"  # the name of the rerun among a study's attacks
-RERUN_KIND = "adaptive"  # the kind of attack that it makes
+RERUN_KIND = "adaptive"  # the kind of attack whose norms are its own
 LAST = 1000  # order of a check that names none
 PATTERNS = ("dataset", "model", "defense")
 MINIMA = ("clean", "robust", "certified")
@@ -43,7 +44,7 @@ def audit_spec(
 ) -> Spec:
     """Say how a model is audited: `checks`, the threat model, and what its attacks may cost."""
     settings, defended = config["audit"], config["defenses"].get(defense, {})
-    norm, eps = _threat(config, defense)
+    norm, eps = audit_threat(config, study, defense)
     inner = config["attacks"].get(defended.get("attack"), {})
     own = {
         "attacks": config["studies"][study]["attacks"],
@@ -69,8 +70,9 @@ def rerun_spec(
     """
     norms = facts("attacks", RERUN_KIND).get("NORMS")
     threats = sorted(set(_fixed_threats(config, study, norms)))
-    own = {"part": "test", "samples": config["audit"]["samples"]}
-    own["threats"] = threats or [_threat(config, defense)]
+    settings = config["audit"]
+    own = {"part": "test", "samples": settings["samples"], "queries": settings["rerun_queries"]}
+    own["threats"] = threats or [audit_threat(config, study, defense)]
     return ordered(job_spec(config, model, seed) | own)
 
 
@@ -93,7 +95,7 @@ def contradictions(config: Spec) -> Iterator[str]:
         given, missing = ("norm", "eps") if settings["eps"] is None else ("eps", "norm")
         yield (
             f"audit.{given} is {settings[given]!r} and audit.{missing} is null; allowed are both, "
-            "or null for both, which takes those of the training's validation_attack."
+            "or null for both, which takes those of the study's own attacks."
         )
     if settings["norm"] == "linf" and settings["eps"] is not None and length(settings["eps"]) > 1:
         yield f"audit.eps is {settings['eps']}; allowed for linf is 0 to 1."
@@ -149,13 +151,3 @@ def _fixed_threats(config: Spec, study: str, norms: tuple[str, ...]) -> Iterator
         points = attack_points(config["attacks"][name])
         if len(points) == 1 and points[0].get("norm") in norms:
             yield points[0]["norm"], points[0]["eps"]
-
-
-def _threat(config: Spec, defense: str) -> tuple[str, float]:
-    """Give the audit's norm and eps, or those of the training's validation attack."""
-    settings, inherited = config["audit"], config["training"]["validation_attack"]
-    if settings["norm"] is not None and settings["eps"] is not None:
-        return settings["norm"], length(settings["eps"])
-    chosen = config["defenses"].get(defense, {}).get("validation_attack", inherited)
-    (point,) = attack_points(config["attacks"][chosen])
-    return point["norm"], point["eps"]

@@ -190,6 +190,14 @@ def study_results(config: Config, names: Names) -> Iterator[JobName]:
         yield JobName(rule, own)
 
 
+def fallible(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the jobs of a study that a failing model may cost their result, model by model."""
+    for run in specs.runs(config, names["study"]):
+        own = _as_names(run) | {"study": names["study"]}
+        for jobs in (attacks, transfers, audits, reruns):
+            yield from jobs(config, own)
+
+
 def has_gate(config: Config, study: str) -> bool:
     """Tell whether anything is required of a study's models."""
     return bool(audit_gate.gate_spec(config, study)["demands"])

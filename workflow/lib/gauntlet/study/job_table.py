@@ -114,7 +114,14 @@ TABLE = {"robustness": Need(("collect_results",), job_needs.table)}
 SHOWN = {"ledgers": Need(("craft_examples",), job_needs.shown_attacks)}
 EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
 MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
+FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
 RESULTS = ("collect_results", "publish_tables", *(f"plot_{name}" for name in paths.FIGURES), "gate")
+OTHERS = {"others": Need(RESULTS, job_needs.study_results, drawn=False)}
+PASSED = {"record": Need(("gate",), job_needs.gate)} | OTHERS
+COMPLETE = OTHERS | {
+    "rows": Need(("collect_results",), job_needs.table),
+    "results": Need(FALLIBLE, job_needs.fallible, drawn=False),
+}
 
 JOBS: dict[str, JobKind] = {
     "download_data": JobKind(specs.data_spec, ("dataset",), paths.DATA, "download"),
@@ -235,14 +242,6 @@ JOBS: dict[str, JobKind] = {
         graph_spec, ("study",), paths.STUDY, "figures/rulegraph", script=FIGURE
     ),
     "gate": JobKind(audit_gate.gate_spec, ("study",), paths.STUDY, "gate", TABLE),
-    "pass_gate": JobKind(
-        specs.gate_passed_spec,
-        ("study",),
-        paths.STUDY,
-        "gate_passed",
-        {
-            "record": Need(("gate",), job_needs.gate),
-            "others": Need(RESULTS, job_needs.study_results, drawn=False),
-        },
-    ),
+    "complete_study": JobKind(specs.study_spec, ("study",), paths.STUDY, "complete", COMPLETE),
+    "pass_gate": JobKind(specs.study_spec, ("study",), paths.STUDY, "gate_passed", PASSED),
 }

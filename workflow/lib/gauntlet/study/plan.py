@@ -43,6 +43,7 @@ class Plan:
         names = {"study": study}
         for job in job_needs.study_results(self.config, names):
             self._add(job)
+        self._add(JobName("complete_study", names))
         if job_needs.has_gate(self.config, study):
             self._add(JobName("pass_gate", names))
 

@@ -189,8 +189,8 @@ def figure_spec(config: Spec, study: str) -> Spec:
     return ordered(table_spec(config, study) | {"figures": config["figures"]})
 
 
-def gate_passed_spec(config: Spec, study: str) -> Spec:
-    """Say whose gate is passed."""
+def study_spec(config: Spec, study: str) -> Spec:
+    """Say which study is complete, or has passed its gate."""
     return {"study": study}
 
 

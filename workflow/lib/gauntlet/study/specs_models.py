@@ -6,6 +6,7 @@ Standard library only; see `specs` for what a specification is.
 import os
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.study.audit_gate import checks_of
 from gauntlet.study.matrix import OWN
 from gauntlet.study.models import local_weights, model_settings
 from gauntlet.study.specs import CHUNKS, Spec, device_kind, ordered
@@ -28,12 +29,14 @@ def weights_spec(config: Spec, model: str) -> Spec:
 def import_spec(config: Spec, dataset: str, model: str, seed: int | str) -> Spec:
     """Say how an external model is read and checked; its file is an input.
 
-    `name` is the file's name as messages show it, or `own` for a factory's own weights.
+    `name` is the file's name as messages show it, or `own` for a factory's own weights; `called` is
+    the model's own. `audited` is there if a study audits the model.
     """
     settings, compute = config["models"][model], config["compute"]
     device = device_kind(config)
     own = {
         "batch": compute["batch"] or CHUNKS[device],
+        "called": model,
         "device": device,
         "expected_clean_accuracy": settings.get("expected_clean_accuracy"),
         "model": model_settings(config, model),
@@ -42,8 +45,15 @@ def import_spec(config: Spec, dataset: str, model: str, seed: int | str) -> Spec
         "sha256": settings.get("sha256"),
         "threads": compute["threads"],
     }
-    chosen = {key: settings[key] for key in ("weights_key",) if key in settings}
-    return ordered(own | chosen | ({"name": OWN} if settings["weights"] == OWN else {}))
+    own |= {key: settings[key] for key in ("weights_key",) if key in settings}
+    own |= {"name": OWN} if settings["weights"] == OWN else {}
+    return ordered(own | ({"audited": True} if _is_audited(config, model) else {}))
+
+
+def _is_audited(config: Spec, model: str) -> bool:
+    """Tell whether a study under `run` puts a model through the audit's checks."""
+    studies = [study for study in config["run"] if model in config["studies"][study]["models"]]
+    return any(checks_of(config, study) for study in studies)
 
 
 def export_spec(config: Spec, model: str) -> Spec:

@@ -5,20 +5,20 @@ differentiable approximation, BPDA). Here the approximation is found automatical
 of the model's forward pass are intercepted, and those without a useful gradient are given one.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
+from gauntlet.attacks.base.true_gradients import Straight, true_derivatives, without_hooks
 from gauntlet.core.answers import logits_of
 
 ROUNDING = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn"}
 DETACHING = {"detach", "detach_"}
 DIVIDING = {"floor_divide", "__floordiv__"}
 RISING, FALLING = {"gt", "ge", "__gt__", "__ge__"}, {"lt", "le", "__lt__", "__le__"}
+EQUAL = {"eq", "__eq__"}
 LEAVING = {"numpy", "__array__", "tolist", "item"}  # their results are no tensors
 INTEGERS = {"long", "int", "short", "byte", "char"}
 SQUASHING = {"softmax", "log_softmax", "sigmoid"}
@@ -26,22 +26,24 @@ STEEP = 10.0  # slope of the logistic curve that stands for a threshold (per ima
 CLOSE = 1e-4  # how far a watched pass may be from the model's own, relative to its largest logit
 SOFT, HARD, OWN_WAY = "soft", "hard", "own"  # with soft thresholds, without, or nothing replaced
 FAILURES = (RuntimeError, TypeError, IndexError, ValueError, AttributeError)
-OWN = ("torch.", "gauntlet.")  # modules whose autograd functions have the true derivative
 
 
 class StraightThrough:
     """A callable model with the model's own answers [N, K], and gradients where it has none.
 
-    Where gradients are enabled, rounding and integers have the gradient 1, `detach` and `no_grad`
-    do nothing, thresholds have that of a logistic curve, custom backward passes are replaced by the
-    derivative of their forward pass, and a softmax or sigmoid at the very end is left out (which
-    moves no class past another). Thresholds stay as they are in models that need them as truth
+    Where gradients are enabled, rounding and integers have the gradient 1, `detach`, `no_grad` and
+    hooks on gradients do nothing, thresholds have that of a logistic curve, custom backward passes
+    are replaced by the derivative of their forward pass, a one-hot code of the largest value has
+    the gradient of the values, and a softmax or sigmoid at the very end is left out (which
+    moves no class past another). What has left PyTorch and comes back in the shape of the images,
+    or of what left, has the gradient 1. With `through`, both sides of a `where` have the gradient 1
+    wherever they are chosen. Thresholds stay as they are in models that need them as truth
     values, and everything does in models that fail otherwise. Without gradients it is the model
     itself.
     """
 
-    def __init__(self, model: Callable):
-        self.model, self._kind = model, None
+    def __init__(self, model: Callable, through: bool = False):
+        self.model, self.through, self._kind = model, through, None
 
     def __call__(self, images: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
@@ -54,9 +56,10 @@ class StraightThrough:
 
     def _watched(self, images: Tensor, soft: bool) -> tuple[Tensor, Tensor]:
         """Give what a gradient is taken of, and what the model answers: [N, K] each."""
-        watch = _Watch(soft)
-        with _true_derivatives(), watch:
+        watch = _Watch(soft, self.through, images)
+        with true_derivatives(), without_hooks(self.model), watch:
             answer = logits_of(self.model(images), len(images))
+        answer = watch.returned(answer)
         return watch.before.get(id(answer), answer), answer
 
     def _agrees(self, images: Tensor) -> bool:
@@ -86,12 +89,22 @@ class StraightThrough:
 class _Watch(TorchFunctionMode):
     """Give operations without a gradient one; `before` maps squashed results to their sources.
 
-    `kept` holds results alive, so that no other tensor takes over their id.
+    `kept` holds results alive, so that no other tensor takes over their id; `left` are the images
+    and, after them, what has left PyTorch, once anything has.
     """
 
-    def __init__(self, soft: bool):
+    def __init__(self, soft: bool, through: bool, images: Tensor):
         super().__init__()
-        self.soft, self.before, self.kept = soft, {}, []
+        self.soft, self.through, self.images = soft, through, images
+        self.before, self.kept, self.left, self.largest = {}, [], [], {}
+
+    def returned(self, value):
+        """Give a tensor that came back from outside of PyTorch the gradient of what left."""
+        if not self.left or not _is_float(value) or value.requires_grad:
+            return value
+        same = [one for one in self.left if one.shape == value.shape]
+        whole = value.dim() > 1 and len(value) == len(self.images)
+        return Straight.apply(same[-1], value) if same and whole else value
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -100,16 +113,29 @@ class _Watch(TorchFunctionMode):
             return None
         if name in DETACHING or function == torch.Tensor.data.__get__:
             return args[0]
+        if name == "register_hook":
+            return None
         if name in LEAVING:
+            self.left += [] if self.left else [self.images]
+            source = self.largest.get(id(args[0]), args[0])
+            self.left += [source] if _is_float(source) and source.requires_grad else []
             return function(args[0].detach(), *args[1:], **kwargs)
         if name.rstrip("_") in ROUNDING and name.endswith("_"):
-            rounded = _Straight.apply(
+            rounded = Straight.apply(
                 args[0], getattr(torch, name[:-1])(args[0], *args[1:], **kwargs)
             )
             return args[0].copy_(rounded)
         if name in DIVIDING or kwargs.get("rounding_mode"):
-            return _Straight.apply(args[0] / args[1], function(*args, **kwargs).detach())
+            return Straight.apply(args[0] / args[1], function(*args, **kwargs).detach())
+        args = tuple(map(self.returned, args)) if self.left else args
+        if name == "one_hot" and id(args[0]) in self.largest:
+            source = self.largest[id(args[0])]
+            code = function(*args, **kwargs).to(source.dtype)
+            return Straight.apply(source, code) if code.shape == source.shape else code
         result = function(*self._hard(function, args), **kwargs)
+        if name == "argmax" and _is_float(args[0]) and args[0].requires_grad:
+            self.largest[id(result)] = args[0]
+            self.kept.append(result)
         if name in SQUASHING or (name == "log" and id(args[0]) in self.before):
             self.before[id(result)] = self.before.get(id(args[0]), args[0])
             self.kept.append(result)
@@ -124,16 +150,20 @@ class _Watch(TorchFunctionMode):
     def _passed(self, name: str, args: tuple, result):
         if name in RISING | FALLING:
             return self._threshold(name, args, result) if self.soft else result
+        if name == "where" and self.through and len(args) == 3:
+            return _both(args[1], args[2], result)
+        if name in EQUAL and self.soft:
+            return self._equal(args, result)
         if name == "where" and self.soft and _is_float(args[0]):
-            return _Straight.apply(args[0] * args[1] + (1 - args[0]) * args[2], result)
+            return Straight.apply(args[0] * args[1] + (1 - args[0]) * args[2], result)
         source = args[0] if args else None
         if not _is_float(source) or not isinstance(result, Tensor):
             return result
         if name in ROUNDING:
-            return _Straight.apply(source, result)
+            return Straight.apply(source, result)
         cut = name in ("to", "type") and not result.is_floating_point()
         if self.soft and (name in INTEGERS or cut):
-            return _Straight.apply(source, result.to(source.dtype))
+            return Straight.apply(source, result.to(source.dtype))
         return result
 
     def _threshold(self, name: str, args: tuple, result):
@@ -141,53 +171,19 @@ class _Watch(TorchFunctionMode):
         if not floats or not any(part.requires_grad for part in floats):
             return result
         beyond = (args[0] - args[1]) * (STEEP if name in RISING else -STEEP)
-        return _Straight.apply(beyond.sigmoid(), result.to(beyond.dtype))
+        return Straight.apply(beyond.sigmoid(), result.to(beyond.dtype))
+
+    def _equal(self, args: tuple, result):
+        """Pass the gradient of a comparison with the largest value, as codes of classes use it."""
+        floats = all(map(_is_float, args[:2])) and any(part.requires_grad for part in args[:2])
+        return Straight.apply(args[0] - args[1], result.to(args[0].dtype)) if floats else result
 
 
-class _Straight(Function):
-    """Give the exact value, and pass the gradient to the approximation."""
-
-    @staticmethod
-    def forward(ctx, approximation: Tensor, exact: Tensor) -> Tensor:
-        return exact.clone()
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        return gradient, None
-
-
-class _NoContext:
-    """A context that a custom forward pass can write to; nothing reads it."""
-
-    needs_input_grad = (True,) * 64
-
-    def save_for_backward(self, *tensors) -> None:
-        self.saved_tensors = tensors
-
-    def mark_dirty(self, *tensors) -> None: ...
-
-    def mark_non_differentiable(self, *tensors) -> None: ...
-
-    def set_materialize_grads(self, value) -> None: ...
-
-
-@contextmanager
-def _true_derivatives() -> Iterator[None]:
-    """Give custom autograd functions of others the derivative of their forward pass."""
-    original = Function.__dict__["apply"]
-
-    def apply(cls, *args, **kwargs):
-        if f"{cls.__module__}.".startswith(OWN):
-            return original.__get__(None, cls)(*args, **kwargs)
-        if cls.setup_context is not Function.setup_context:
-            return cls.forward(*args, **kwargs)
-        return cls.forward(_NoContext(), *args, **kwargs)
-
-    Function.apply = classmethod(apply)
-    try:
-        yield
-    finally:
-        Function.apply = original
+def _both(first, second, result: Tensor) -> Tensor:
+    """Pass the gradient to both sides of a choice, if they are tensors."""
+    sides = [part for part in (first, second) if _is_float(part) and part.requires_grad]
+    whole = [part for part in sides if part.shape == result.shape]
+    return Straight.apply(sum(whole), result) if whole and _is_float(result) else result
 
 
 def _is_float(value) -> bool:

@@ -29,9 +29,11 @@ def classes(robustness: str, records: list[str], data: list[str], *, spec: dict)
 def draw(records: Sequence[dict], names: dict[str, list[str]], threat: tuple | None) -> Figure:
     """Draw the accuracy at (norm, eps) by class.
 
-    `records` are the evaluations' JSON; `names` gives the classes of each data set.
+    `records` are the evaluations' JSON; `names` gives the classes of each data set. A model on
+    which an attack of this threat failed is left out.
     """
-    if not records or threat is None:
+    records = [record for record in records if threat and _threshold(record, threat)]
+    if not records:
         return style.empty("No white-box attack of this study has an eps: no class to compare.")
     panels: dict[tuple, dict[str, list[dict]]] = {}
     for record in records:
@@ -51,9 +53,10 @@ def draw(records: Sequence[dict], names: dict[str, list[str]], threat: tuple | N
     return figure
 
 
-def _threshold(record: dict, threat: tuple) -> dict:
-    """Find a record's part for (norm, eps); eps as text."""
-    return next(t for t in record["thresholds"] if (t["norm"], str(t["eps"])) == threat)
+def _threshold(record: dict, threat: tuple) -> dict | None:
+    """Find a record's part for (norm, eps), if it has one; eps as text."""
+    parts = (t for t in record["thresholds"] if (t["norm"], str(t["eps"])) == threat)
+    return next(parts, None)
 
 
 def _counts(models: dict[str, list[dict]]) -> dict[int, int]:

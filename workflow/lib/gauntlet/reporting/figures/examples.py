@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from gauntlet.core.records import read_json, read_rows, run_of
+from gauntlet.evaluation.failures import failed
 from gauntlet.reporting.figures import style
 from gauntlet.reporting.formatting import threat_label
 
@@ -55,7 +56,7 @@ def examples(
     """Draw the same test images for each model; `examples` lie beside `ledgers`, in their order.
 
     `images` and `data` are images.npy and data.json of spec["datasets"], in that order. Of a
-    defense, the first ledger is shown.
+    defense, the first ledger is shown; an attack that failed has none.
     """
     sources = {}
     for name, array, text in zip(spec["datasets"], images, data, strict=True):
@@ -63,6 +64,8 @@ def examples(
         sources[name] = Source(np.load(array, mmap_mode="r"), about["max_value"], about["classes"])
     shown = []
     for ledger, saved in zip(ledgers, examples, strict=True):
+        if failed(ledger):
+            continue
         attack = Path(ledger).parts[-3]
         made = np.load(saved, mmap_mode="r")
         shown.append(Shown(*run_of(ledger), attack, read_rows(ledger), made))

@@ -30,7 +30,7 @@ BOUNDS = 1000  # MB that linear bounds take, as many at a time as that allows
 HELD = 4  # copies of what an attack makes: by pool, joined, saved, judged
 PLAIN_RULES = (
     *("collect_results", "download_data", "download_weights", "evaluate_robustness", "gate"),
-    *("pass_gate", "publish_tables", "split_data"),
+    *("complete_study", "pass_gate", "publish_tables", "split_data"),
 )
 SEEDLESS = ("scatteritem", "seed")  # names on which a job's size does not depend
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from gauntlet.core.plugin_facts import facts
-from gauntlet.study.audit_gate import RERUN_KIND
 from gauntlet.study.cost.attack_passes import Passes, attack_passes, draw_passes
 from gauntlet.study.cost.dataset_sizes import DatasetSizes
 from gauntlet.study.cost.model_flops import Cost, cost_of
@@ -23,6 +22,7 @@ JUDGED = 4  # passes that each point's examples are shown in, to judge and to ro
 ORACLES = DatasetSizes(0, 0, 80, (1, 8, 8), 10)  # the images that attacks are checked on
 ORACLE_COST = Cost(640, 640, 10)
 AUDITED, AUDIT_ELSE = 20, 300  # attacks of an audit's steps, and passes besides, per image
+RERUN_PASSES, SEARCHES, SUBSTITUTES = 1700, 3, 100  # of an image; attacks by queries; of training
 VALIDATED = 5  # passes of a validation image besides those of its attack
 SEARCH = 8  # halvings of a certificate's search for the largest radius
 
@@ -140,8 +140,10 @@ def _audit(spec: Spec, sizes: DatasetSizes) -> Passes:
 
 
 def _rerun(spec: Spec, sizes: DatasetSizes) -> Passes:
-    each = attack_passes({"kind": RERUN_KIND}, sizes.pixels, sizes.classes)
-    return each.times(sizes.test * len(spec["threats"]))
+    gradients = Passes(RERUN_PASSES, RERUN_PASSES)
+    each = gradients + Passes(SEARCHES * spec["queries"])
+    learned = Passes(SUBSTITUTES).times(sizes.train)
+    return each.times(sizes.test * len(spec["threats"])) + learned.times(len(spec["threats"]))
 
 
 COUNTERS: dict[str, Callable[[Spec, DatasetSizes], Passes]] = {
