@@ -7,7 +7,7 @@ import gc
 import json
 import os
 
-from gauntlet.study import models, schema, specs, strict_yaml
+from gauntlet.study import defenses, models, schema, specs, strict_yaml
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
@@ -37,7 +37,7 @@ try:
     SETTINGS = schema.complete(
         config, HOME / "workflow" / "schemas" / "config.schema.yaml", command_line_config()
     )
-    if missing := models.missing_weights(SETTINGS):
+    if missing := models.missing_weights(SETTINGS) + defenses.missing_extra(SETTINGS):
         raise GauntletError("\n".join(missing))
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None

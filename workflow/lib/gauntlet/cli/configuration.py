@@ -34,6 +34,7 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
     Settings of the command line become a file below .gauntlet, named by its content: Snakemake's
     own --config knows no types below the first level. Raises UsageMistake, a sentence a line.
     """
+    from gauntlet.study.defenses import missing_extra
     from gauntlet.study.models import missing_weights
     from gauntlet.study.plugin_schema import with_plugins
     from gauntlet.study.schema import load_schema
@@ -47,7 +48,7 @@ def read_configuration(config: str | None, settings: list[str]) -> Configuration
         own = read_overrides(settings, raw, with_plugins(load_schema(str(schema_path()))))
         raw = merged(raw, own)
     whole = _completed(raw)
-    if problems := missing_weights(whole):
+    if problems := missing_weights(whole) + missing_extra(whole):
         raise UsageMistake("\n".join(problems))
     return Configuration([*files, write_settings(own)] if settings else files, whole)
 

@@ -98,16 +98,26 @@ def _normalize_as_set(model: Classifier, settings: dict) -> None:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     """Evaluate or attack a model: eval mode, no parameter gradients; restored afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
     wanted = [(weight, weight.requires_grad) for weight in model.parameters()]
-    model.eval().requires_grad_(False)
+    with in_eval_mode(model):
+        model.requires_grad_(False)
+        try:
+            yield model
+        finally:
+            for weight, flag in wanted:
+                weight.requires_grad_(flag)
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[nn.Module]:
+    """Put a model in eval mode, with gradients of its weights as they are; restored afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
     try:
         yield model
     finally:
         for module, mode in modes:
             module.training = mode
-        for weight, flag in wanted:
-            weight.requires_grad_(flag)
 
 
 def load_weights(model: Classifier, state: dict[str, Tensor], source: object) -> None:
