@@ -164,7 +164,12 @@ def test_work_grows_with(what):
     assert all(after > before for before, after in pairwise(efforts))
 
 
-@pytest.mark.parametrize("settings", [CNN, NORMED, {"arch": "mlp", "hidden": [20, 10]}])
+NETWORKS = [CNN, NORMED, {"arch": "mlp", "hidden": [20, 10]}]
+NETWORKS += [{"arch": "wide_resnet", "depth": 16, "factor": factor} for factor in (1, 2)]
+NETWORKS += [{"arch": "vit_tiny", "patch": 3, "depth": 2, "heads": 1}]
+
+
+@pytest.mark.parametrize("settings", NETWORKS, ids=lambda settings: settings["arch"])
 def test_multiply_adds_and_parameters_of_networks_are_counted(settings):
     found, network = [0], model(settings, classes=3)
 
