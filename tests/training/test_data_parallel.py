@@ -15,7 +15,7 @@ from tests.helpers.together import same
 ALONE = ("free",)  # which the configuration refuses for several devices
 SMOOTH = [*(name for name in tiny.DEFENSES if name not in ALONE), "ramp"]
 SMOOTH += ["watched", "averaged", "mixed"]  # no batch norm, which makes of a last bit what it likes
-TWO = [*SMOOTH, "normed", "bfloat16", "dropout", "no number"]
+TWO = [*SMOOTH, "normed", "frozen", "bfloat16", "dropout", "no number"]
 
 
 @pytest.fixture(scope="module")

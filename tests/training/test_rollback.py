@@ -70,7 +70,8 @@ def test_weights_after_a_rollback_are_those_of_the_last_good_epoch(change, monke
     assert shares == [1.0, 1.0, SHORTER, SHORTER]
     assert states[3].best_epoch < 3 and "rolled_back" not in fit(2, False).history[0]
     record = loop.choice_record(tiny.spec(selection="last", epochs=3), states[3])
-    assert record["selected_epoch"] == 2 and record["epochs_done"] == 3
+    assert (record["selected_epoch"], record["epochs_done"]) == (2, 3)
+    assert record["rolled_back"] == [3]
 
 
 def test_steps_are_shorter_after_it():

@@ -121,6 +121,7 @@ def choice_record(spec: dict, outcome: Outcome) -> dict:
         "selected_epoch": chosen["epoch"],
         "epochs": training["epochs"],
         "epochs_done": len(outcome.history),
+        "rolled_back": [row["epoch"] for row in outcome.history if row.get("rolled_back")],
         "validation_clean": chosen["validation_clean"],
         "validation_robust": chosen["validation_robust"],
         "warnings": outcome.warnings,
