@@ -25,6 +25,10 @@ ARCHES = [
     ({"arch": "mlp", "hidden": []}, (3, 8, 8)),
     ({"arch": "preact_resnet18", "width": 2}, (3, 32, 32)),
     ({"arch": "preact_resnet18", "width": 2}, (1, 9, 11)),
+    ({"arch": "wide_resnet", "depth": 10, "factor": 1}, (3, 32, 32)),
+    ({"arch": "wide_resnet", "depth": 16, "factor": 2}, (1, 9, 11)),
+    ({"arch": "vit_tiny", "depth": 2, "heads": 1}, (3, 32, 32)),
+    ({"arch": "vit_tiny", "patch": 3, "depth": 1, "heads": 2}, (1, 8, 11)),
     ({"arch": "torchvision", "name": "shufflenet_v2_x0_5"}, (3, 32, 32)),
     ({"arch": "torchvision", "name": "squeezenet1_1"}, (1, 28, 28)),
 ]
@@ -169,3 +173,22 @@ def test_weights_that_do_not_fit_are_named(change, says):
     with pytest.raises(GauntletError, match="some/best.pt.*" + says):
         load_weights(model, state, "some/best.pt")
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("depth", [9, 4, 27])
+def test_a_wide_resnet_has_whole_stages(depth):
+    with pytest.raises(GauntletError, match=f"depth is {depth}; allowed is 6 n"):
+        build_model({"arch": "wide_resnet", "depth": depth, "factor": 1}, (1, 8, 8), 2, 0)
+
+
+def test_a_wide_resnet_has_the_published_number_of_weights():
+    network = build_model({"arch": "wide_resnet", "depth": 28, "factor": 10}, (3, 32, 32), 10, 0)
+    assert sum(weight.numel() for weight in network.network.parameters()) == 36_479_194
+
+
+def test_a_transformer_sees_the_order_of_its_patches():
+    model = build_model({"arch": "vit_tiny", "depth": 1, "heads": 1}, (1, 8, 8), 3, 0).eval()
+    images = torch.rand(2, 1, 8, 8)
+    assert not torch.allclose(model(images), model(images.flip(3).flip(2)), atol=1e-4)
+    mixed = model(torch.cat([images, images.flip(0)]))
+    assert torch.allclose(mixed[:2], mixed[2:].flip(0), atol=1e-5)  # no image depends on others

@@ -51,7 +51,8 @@ def test_defaults_are_filled(overlay, key, value):
 def test_only_the_selected_branch_fills_its_defaults():
     config = completed()
     assert not {"draws", "steps", "sigma"} & config["attacks"]["fgsm"].keys()
-    assert config["defenses"]["baseline"] == {"kind": "standard", "selection": "last"}
+    own = {"kind": "standard", "selection": "last", "label_smoothing": 0.0}
+    assert config["defenses"]["baseline"] == own
     assert config["models"]["article_cnn"].keys() == {"arch", "channels", "hidden"}
 
 

@@ -101,10 +101,13 @@ HANDED = {
     "models": {"artefact", "gradients"},
     "attacks": {"streams", "early_stop"},
     "certify": {"streams", "generator"},
-    "training.defenses": {"generator", "size"},
+    "training.defenses": {"generator", "size", "inner", "memory"},
 }
-# `static` gets the examples of `attack` against `source`, as files.
-RENAMED = {("defense", "static"): {"crafted": {"attack", "source"}}}
+# Examples of `attack` against `source` or `sources` come as files.
+RENAMED = {
+    ("defense", "static"): {"crafted": {"attack", "source"}},
+    ("defense", "ensemble"): {"crafted": {"sources"}},
+}
 
 
 @pytest.mark.parametrize(("family", "kind"), PLUGINS)

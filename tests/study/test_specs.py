@@ -9,7 +9,7 @@ import time
 import pytest
 
 from gauntlet.study import specs
-from gauntlet.study.resolve import init_source, needed_crafted
+from gauntlet.study.defenses import Crafted, Made, init_source, needed_crafted
 from gauntlet.study.schema import complete
 from tests.helpers.overlays import BASE, ROOT, SCHEMA, all_specs, completed, laid_over
 
@@ -96,7 +96,7 @@ def test_what_a_training_spec_resolves():
     config = completed({"defenses": {"pgd_at": {"epochs": 3, "init": "baseline"}}})
     made = specs.train_spec(config, "digits", "article_cnn", "pgd_at", "2")
     assert (made["seed"], made["training"]["epochs"], made["training"]["init"]) == (2, 3, True)
-    assert made["defense"].keys() == {"kind", "attack", "clean_share"}
+    assert made["defense"].keys() == {"kind", "attack", "clean_share", "label_smoothing"}
     assert made["defense"]["attack"]["steps"] == 7
     assert made["training"]["validation_attack"]["steps"] == 10
     static = specs.train_spec(config, "digits", "article_cnn", "static", 0)
@@ -114,8 +114,8 @@ def test_training_takes_one_draw_and_transfer_the_points_alone():
 def test_who_needs_whom():
     config = completed()
     assert [init_source(config, name) for name in ("pgd_at", "static")] == [None, "baseline"]
-    assert needed_crafted(config, "pgd_at") is None
-    assert needed_crafted(config, "static") == ("baseline", "pgd40", "train")
+    assert needed_crafted(config, "pgd_at") == []
+    assert needed_crafted(config, "static") == [Crafted(Made(None, "baseline"), "pgd40")]
     assert specs.transfer_sets(config, "quickstart", "baseline") == []
     assert specs.transfer_sets(config, "quickstart", "noise") == [("baseline", "pgd40")]
     runs = specs.runs(config, "quickstart")

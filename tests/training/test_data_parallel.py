@@ -12,8 +12,10 @@ from gauntlet.training.loop import NonFiniteLoss, Outcome
 from tests.helpers import snakes, tiny, together
 from tests.helpers.together import same
 
-SMOOTH = [*tiny.DEFENSES, "ramp"]  # no batch norm, which makes of a last bit what it likes
-TWO = [*SMOOTH, "normed", "bfloat16", "dropout", "no number"]
+ALONE = ("free",)  # which the configuration refuses for several devices
+SMOOTH = [*(name for name in tiny.DEFENSES if name not in ALONE), "ramp"]
+SMOOTH += ["watched", "averaged", "mixed"]  # no batch norm, which makes of a last bit what it likes
+TWO = [*SMOOTH, "normed", "frozen", "bfloat16", "dropout", "no number"]
 
 
 @pytest.fixture(scope="module")

@@ -23,17 +23,42 @@ MADE = "results/runs/digits/article_cnn/pgd_at/seed0"
 WHOLE = {
     "requirements": {"release": {"defense": "pgd_*", "clean": 0.1}},
     "models": {
+        "wide": {"arch": "mlp", "hidden": [8]},
         "own": {"arch": "article_cnn", "weights": f"{MADE}/best.pt"},
         "exported": {"arch": "onnx", "weights": f"{MADE}/export/model.onnx"},
         "web": {"arch": "onnx", "weights": "https://a.b/net.onnx", "sha256": "0" * 64},
     },
     "attacks": {"near": {"kind": "pgd", "norm": "linf", "eps": 0.01, "steps": 2}},
     "certificates": {"ibp": {"kind": "ibp", "norm": "linf", "eps": 0.02}},
-    "defenses": {"further": {"kind": "adversarial", "attack": "pgd3", "init": "baseline"}},
+    "defenses": {
+        "further": {"kind": "adversarial", "attack": "pgd3", "init": "baseline"},
+        "taught": {
+            "kind": "rslad",
+            "attack": "pgd3",
+            "teacher": {"model": "own", "defense": "as_given"},
+        },
+        "ensemble": {
+            "kind": "ensemble",
+            "attack": "quick",
+            "sources": [
+                {"model": "article_cnn", "defense": "baseline"},
+                {"model": "wide", "defense": "pgd_at"},
+                {"model": "exported", "defense": "as_given"},
+            ],
+        },
+    },
     "studies": {
         "tiny": {
             "models": ["article_cnn", "own", "exported", "web"],
-            "defenses": ["baseline", "pgd_at", "static", "further", "as_given"],
+            "defenses": [
+                "baseline",
+                "pgd_at",
+                "static",
+                "further",
+                "taught",
+                "ensemble",
+                "as_given",
+            ],
             "attacks": ["quick", "near", "pgd3"],
             "certificates": ["ibp"],
             "audit": ["gradients"],

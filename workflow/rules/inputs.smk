@@ -2,6 +2,7 @@
 
 from gauntlet.runtime import folder_manifest
 from gauntlet.study import models, split_settings
+from gauntlet.study.defenses import extra_file
 from gauntlet.study.job_table import JOBS
 from gauntlet.study.matrix import AS_GIVEN, OWN
 
@@ -81,6 +82,13 @@ def indices_file(wildcards):
     require_known(wildcards)
     chosen = split_settings.chosen_indices(SETTINGS["datasets"][wildcards.dataset]["split"]) or {}
     return [own_file(str(Path(chosen["file"])))] if "file" in chosen else []
+
+
+def further_images(wildcards):
+    """Give the user's own file of further training images, if a defense has one."""
+    require_known(wildcards)
+    path = extra_file(SETTINGS, wildcards.defense)
+    return [own_file(str(Path(path)))] if path else []
 
 
 def given_weights(wildcards):

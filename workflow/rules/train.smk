@@ -4,6 +4,8 @@ rule train_model:
         **data_inputs(),
         start=files_needed("train_model", "start", weights_file),
         crafted=files_needed("train_model", "crafted", "draws.npy"),
+        teacher=files_needed("train_model", "teacher", weights_file),
+        extra=further_images,
     output:
         best=f"{RUN}best.pt",
         last=f"{RUN}last.pt",

@@ -4,12 +4,27 @@ from gauntlet.runtime.job import run
 
 
 def train_model(
-    images, labels, meta, split, start, crafted, best, last, history, record, *, spec, keep=None
+    images,
+    labels,
+    meta,
+    split,
+    start,
+    crafted,
+    teacher,
+    extra,
+    best,
+    last,
+    history,
+    record,
+    *,
+    spec,
+    keep=None,
 ):
     """Write the best and the last weights, the history by epoch and a record of the choice.
 
-    `start` is the weights file to begin from, or []; `crafted` the examples of a defense that
-    trains on files, or []. An interrupted training goes on from its checkpoint in `keep`.
+    `start` lists the weights file to begin from, `crafted` the examples of a defense that trains on
+    files, `teacher` the weights of a teacher, `extra` a file of further images. An interrupted
+    training goes on from its checkpoint in `keep`.
     """
     from pathlib import Path
 
@@ -20,7 +35,7 @@ def train_model(
     from gauntlet.training.loop import NonFiniteLoss
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
-    files |= {"start": start, "crafted": crafted}
+    files |= {"start": start, "crafted": crafted, "teacher": teacher, "extra": extra}
     rescue = Path(best).with_name("last_good.pt")
     rescue.unlink(missing_ok=True)
     try:

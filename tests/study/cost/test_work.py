@@ -20,9 +20,8 @@ from gauntlet.study.cost.work import COUNTERS, ROWS, work_of
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.job_table import JOBS, spec_of
 from gauntlet.study.schema import complete
-from gauntlet.training import loop
 from tests.helpers.snakes import ROOT
-from tests.helpers.tiny import CNN, NORMED, PGD, SHAPE, model, part, spec
+from tests.helpers.tiny import CNN, NORMED, SHAPE, model, spec
 
 CLASSES, PIXELS = 4, 64
 SIZES = DatasetSizes(train=48, validation=16, test=24, shape=SHAPE, classes=2)
@@ -130,40 +129,6 @@ def _schema():
     return yaml.safe_load(path.read_text())
 
 
-def _shown(network, run):
-    """Count the images that a network is shown while a function runs."""
-    images = []
-    hook = network.register_forward_hook(lambda _, given, __: images.append(len(given[0])))
-    run()
-    hook.remove()
-    return sum(images)
-
-
-@pytest.mark.parametrize("defense", ["standard", "gaussian_noise", "adversarial", "half_clean"])
-@pytest.mark.parametrize("steps", [3, 6])
-def test_forward_passes_of_a_training_are_counted(defense, steps):
-    own, network = spec(defense), model()
-    if "attack" in own["defense"]:
-        own["defense"] = own["defense"] | {"attack": PGD | {"steps": steps, "restarts": 1}}
-    message = work_of("train_model", own, SIZES)
-    shown = _shown(network, lambda: loop.fit(network, own, part(48), part(16, seed=1)))
-    watched = 2 * 16 * (3 + 2 + 4)  # validation in two epochs, which ends early for what falls
-    trained = message.forwards - watched
-    assert trained <= shown <= message.forwards
-    assert message.updates == 2 * 48 * (2 if defense == "half_clean" else 1)
-
-
-def test_forward_passes_of_trades_and_static_training_are_counted():
-    for defense, more in (("trades", ()), ("static", (part(48).images,))):
-        own, network = spec(defense), model()
-        if "attack" in own["defense"]:
-            own["defense"] = own["defense"] | {"attack": PGD | {"restarts": 1}}
-        fit = (network, own, part(48), part(16, seed=1), *more)
-        shown = _shown(network, lambda fit=fit: loop.fit(*fit))
-        message = work_of("train_model", own, SIZES).forwards
-        assert message - 2 * 16 * 9 <= shown <= message
-
-
 def test_passes_of_crafting_are_the_ledgers(linear):
     network, images, labels = linear
     points = [{"kind": "pgd", **FIXED["pgd"][0]} | {"eps": eps} for eps in (1e-4, 2e-4)]
@@ -211,7 +176,12 @@ def test_work_grows_with(what):
     assert all(after > before for before, after in pairwise(efforts))
 
 
-@pytest.mark.parametrize("settings", [CNN, NORMED, {"arch": "mlp", "hidden": [20, 10]}])
+NETWORKS = [CNN, NORMED, {"arch": "mlp", "hidden": [20, 10]}]
+NETWORKS += [{"arch": "wide_resnet", "depth": 16, "factor": factor} for factor in (1, 2)]
+NETWORKS += [{"arch": "vit_tiny", "patch": 3, "depth": 2, "heads": 1}]
+
+
+@pytest.mark.parametrize("settings", NETWORKS, ids=lambda settings: settings["arch"])
 def test_multiply_adds_and_parameters_of_networks_are_counted(settings):
     found, network = [0], model(settings, classes=3)
 

@@ -12,8 +12,10 @@ Constants that are read, all optional unless a message says otherwise:
   with gradients in a lower precision than float32); FORWARDS and BACKWARDS (formulas: passes of an
   image that is never misclassified), DRAW_FORWARDS (formula: passes of one example with
   `early_stop=False`).
-- defenses: NEEDS_RAMP; FORWARDS and UPDATES (formulas: passes of an image without those of the
-  attack inside, and how many of them reach the weights).
+- defenses: NEEDS_RAMP; SINGLE_STEP (its examples are of one step, which can collapse); ONE_PROCESS
+  (several devices are refused); SOFT_LABELS (labels may be probabilities); FORWARDS, BACKWARDS and
+  UPDATES (formulas: passes of an image without those of the attack inside, gradients by the image,
+  and how many passes reach the weights).
 - data: SHAPE, CLASS_COUNT, IMAGES (a number, or one each for train and test), LAYOUT.
 - models: LAYERS (formula: weights of an output value, channels and places of each layer);
   ASKED_WITHOUT_GRADIENTS (with `gradients: false` a file's own engine answers); USUAL_NAMES (for

@@ -42,9 +42,19 @@ def draw(make: Callable[..., torch.Tensor], shape, stream: torch.Generator | Sha
     return drawn
 
 
+def draw_once(make: Callable[..., torch.Tensor], shape, stream: torch.Generator | Shared):
+    """Let `make(shape, generator=...)` draw for the whole batch: the same in every process."""
+    return make(shape, generator=stream if isinstance(stream, torch.Generator) else stream.whole)
+
+
 def normal_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch.Tensor:
     """Draw N(0, 1) in the shape of images, from the stream, on the images' device."""
     return draw(torch.randn, images.shape, stream).to(images.device)
+
+
+def uniform_like(images: torch.Tensor, stream: torch.Generator | Shared) -> torch.Tensor:
+    """Draw U[-1, 1) in the shape of images, from the stream, on the images' device."""
+    return draw(torch.rand, images.shape, stream).mul_(2).sub_(1).to(images.device)
 
 
 @contextmanager

@@ -113,6 +113,18 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
             weight.requires_grad_(flag)
 
 
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[nn.Module]:
+    """Put a model in eval mode, with gradients of its weights as they are; restored afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def load_weights(model: Classifier, state: dict[str, Tensor], source: object) -> None:
     """Load a state dict; GauntletError names the first key that does not fit."""
     own = model.state_dict()

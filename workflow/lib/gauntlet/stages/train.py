@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gauntlet.core import tensor_io
 from gauntlet.models import load_weights
 from gauntlet.stages import inputs as stages
+from gauntlet.stages.further_images import further_images
 from gauntlet.training import loop
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
 from gauntlet.training.loop import Outcome, Part
@@ -19,11 +21,11 @@ def fit_files(
     device: torch.device,
     processes: SingleProcess | DataParallel,
 ) -> Outcome:
-    """Train as the spec says on the files `images`, `labels`, `meta`, `split`, `start`, `crafted`.
+    """Train as the spec says on the files `images`, `labels`, `meta`, `split`, `start`, ...
 
-    The last two are lists of one file or none: weights to begin from, and the examples of a
-    defense that trains on files. Raises what `loop.fit` raises, and GauntletError for files
-    that do not fit.
+    `start`, `teacher` and `extra` are lists of one file or none: weights to begin from, a teacher's
+    weights, further images; `crafted` lists the examples of a defense that trains on files. Raises
+    what `loop.fit` raises, and GauntletError for files that do not fit.
     """
     data = [files[name] for name in ("images", "labels", "meta", "split")]
     parts = {
@@ -34,6 +36,19 @@ def fit_files(
         load_weights(model, tensor_io.load_state(files["start"][0]), files["start"][0])
     else:
         model.normalize_like(parts["train"].images)
-    crafted = files["crafted"]
-    examples = stages.load_crafted(crafted[0], parts["train"].images) if crafted else None
-    return loop.fit(model, spec, parts["train"], parts["validation"], examples, keep, processes)
+    images = parts["train"].images
+    given = {"keep": keep, "processes": processes, "crafted": _crafted(files["crafted"], images)}
+    if files["teacher"]:
+        taught = stages.trained_model(
+            spec["defense"]["teacher"], files["meta"], files["teacher"][0]
+        )
+        given["teacher"] = taught.to(device).eval().requires_grad_(False)
+    if files["extra"]:
+        given["extra"] = further_images(files["extra"][0], *data, device)
+    return loop.fit(model, spec, parts["train"], parts["validation"], **given)
+
+
+def _crafted(paths: list, images: Tensor) -> Tensor | None:
+    """Load examples of all training images: [N, C, H, W], or [N, S, C, H, W] of S files."""
+    found = [stages.load_crafted(path, images) for path in paths]
+    return torch.stack(found, 1) if len(found) > 1 else (found[0] if found else None)

@@ -55,10 +55,16 @@ def audit_spec(
         "name": f"{dataset}/{model}/{defense} seed {seed}",
         "norm": norm,
         "rerun": settings["rerun"],
-        "single_step": "step" in inner and "steps" not in inner,
+        "single_step": ("step" in inner and "steps" not in inner) or _single_step(defended),
         "transfer": transfer_sets(config, study, defense),
     }
     return ordered(job_spec(config, model, seed) | own)
+
+
+def _single_step(defense: Spec) -> bool:
+    """Tell whether a kind of defense trains on examples of one step by itself."""
+    known = facts("training.defenses", defense["kind"]) if defense else {}
+    return bool(known.get("SINGLE_STEP"))
 
 
 def rerun_spec(

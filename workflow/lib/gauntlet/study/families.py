@@ -30,5 +30,7 @@ HANDED: dict[str, frozenset[str]] = {
     "certify": frozenset(("streams", "generator")),
     "data": frozenset(),
     "models": frozenset(("artefact", "gradients")),
-    "training.defenses": frozenset(("generator", "size", "attack", "crafted")),
+    "training.defenses": frozenset(
+        ("generator", "size", "attack", "crafted", "inner", "memory", "teacher")
+    ),
 }

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gauntlet.study import audit_gate, certificates, specs
+from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher
 from gauntlet.study.matrix import AS_GIVEN, OWN
 from gauntlet.study.models import MADE, local_weights
 from gauntlet.study.paths import FIGURES
-from gauntlet.study.resolve import attack_points, init_source, needed_crafted
+from gauntlet.study.resolve import attack_points
 from gauntlet.study.specs import Run
 
 Config = Mapping[str, Any]
@@ -54,11 +55,15 @@ def start(config: Config, names: Names) -> Iterator[JobName]:
 
 
 def crafted(config: Config, names: Names) -> Iterator[JobName]:
-    """Give the attack whose examples a training reads, if there is one."""
-    needed = needed_crafted(config, names["defense"])
-    if needed is not None:
-        defense, attack, part = needed
-        yield _attack(_run_names(names) | {"defense": defense}, attack, part)
+    """Give the attacks whose examples a training reads."""
+    for source, attack in needed_crafted(config, names["defense"]):
+        yield _attack(_of(names, source), attack, "train")
+
+
+def teacher(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the job that makes the model whose answers a training learns, if there is one."""
+    if made := needed_teacher(config, names["defense"]):
+        yield _model(_of(names, made))
 
 
 def downloaded_weights(config: Config, names: Names) -> Iterator[JobName]:
@@ -216,6 +221,12 @@ def _shown_attack(config: Config, study: str) -> str:
 
 def _run_names(names: Names) -> dict[str, str]:
     return {name: names[name] for name in Run._fields}
+
+
+def _of(names: Names, made: Made) -> dict[str, str]:
+    """Name a run of another model or defense, for the same data and seed."""
+    run = _run_names(names)
+    return run | {"model": made.model or run["model"], "defense": made.defense}
 
 
 def _as_names(run: Run) -> dict[str, str]:

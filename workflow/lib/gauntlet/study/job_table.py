@@ -137,6 +137,7 @@ JOBS: dict[str, JobKind] = {
         | {
             "start": Need(("train_model",), job_needs.start),
             "crafted": Need(("craft_examples",), job_needs.crafted),
+            "teacher": Need(("train_model", "import_model"), job_needs.teacher),
         },
     ),
     "download_weights": JobKind(specs_models.weights_spec, ("model",), paths.WEIGHTS, "download"),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gauntlet.study.defenses import missing_extra
 from gauntlet.study.models import MADE, local_weights
 from gauntlet.study.split_settings import chosen_indices
 
@@ -30,7 +31,7 @@ def own_file_problems(config: dict[str, Any]) -> list[str]:
             found += _unreadable(f"datasets.{name}.path", path)
         file = (chosen_indices(settings["split"]) or {}).get("file", "")
         found += _unreadable(f"datasets.{name}.split.test_indices", file)
-    return found
+    return found + missing_extra(config)
 
 
 def _named(studies: list[dict], family: str) -> list[str]:

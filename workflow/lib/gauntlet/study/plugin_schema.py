@@ -82,12 +82,14 @@ def _given(definitions: Schema, family: str, switch: str, known: PluginFacts) ->
         if known.minimum_norm:  # where its curve is read
             settings["eps"] = {"$ref": "#/$defs/eps"}
     if family == "defense":
-        settings |= definitions["defense_standard"]["properties"]
+        settings |= definitions["defense_overrides"]["properties"]
         if "attack" in known.arguments:
             settings["attack"] = definitions["defense_adversarial"]["properties"]["attack"]
         if "crafted" in known.arguments:
             made = definitions["defense_static"]["properties"]
             settings |= {key: made[key] for key in ("attack", "source")}
+        if "teacher" in known.arguments:
+            settings["teacher"] = definitions["defense_ard"]["properties"]["teacher"]
     return settings
 
 
@@ -99,6 +101,7 @@ def _required(family: str, named: Mapping[str, Argument], known: PluginFacts) ->
     if family == "defense":
         wanted += ["attack"] if {"attack", "crafted"} & set(known.arguments) else []
         wanted += ["source"] if "crafted" in known.arguments else []
+        wanted += ["teacher"] if "teacher" in known.arguments else []
     return wanted
 
 

@@ -52,12 +52,6 @@ def length(value: float | str) -> float:
     return float(value)
 
 
-def own_settings(defense: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
-    """Give the settings of a defense that are not those of training; lengths are floats."""
-    own = {key: value for key, value in defense.items() if key not in training}
-    return own | {key: length(own[key]) for key in ("eps", "sigma") if key in own}
-
-
 def attack_points(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Give an attack's settings, ready for its function, once for each eps of its curve.
 
@@ -83,18 +77,6 @@ def _step(settings: dict[str, Any], eps: float) -> float:
     return float(value_of(rule, {"steps": 0} | settings | {"eps": eps}))
 
 
-def init_source(config: dict[str, Any], defense: str) -> str | None:
-    """Name the defense whose weights a defense starts from; None from scratch."""
-    name = config["defenses"][defense].get("init", config["training"]["init"])
-    return None if name == "none" else name
-
-
-def needed_crafted(config: dict[str, Any], defense: str) -> tuple[str, str, str] | None:
-    """Name the examples that a defense trains on: (source defense, attack, part)."""
-    settings = config["defenses"][defense]
-    return (settings["source"], settings["attack"], "train") if "source" in settings else None
-
-
 def contradictions(config: dict[str, Any], references: list[Reference]) -> list[str]:
     """Find what no schema can: each problem in one sentence, in the configuration's order."""
     problems = [text for reference in references for text in _reference(config, reference)]
@@ -102,19 +84,7 @@ def contradictions(config: dict[str, Any], references: list[Reference]) -> list[
         problems += split_problems(name, settings)
     for name, settings in config["attacks"].items():
         problems += _attack(name, settings)
-    for name, settings in config["defenses"].items():
-        problems += _ramp(name, settings, config["training"])
-    return problems + list(_circles(config))
-
-
-def _ramp(name: str, settings: dict[str, Any], training: dict[str, Any]) -> Iterator[str]:
-    """Ask for a ramp where training at full strength from the start would learn nothing."""
-    ramp = settings.get("ramp", training["ramp"])
-    if facts("training.defenses", settings["kind"]).get("NEEDS_RAMP") and not ramp > 0:
-        yield (
-            f"defenses.{name}.ramp is {ramp:g}, but this defense must start with a small eps; "
-            f"allowed is a share of the epochs above 0, such as 0.5."
-        )
+    return problems
 
 
 def _reference(config: dict[str, Any], reference: Reference) -> Iterator[str]:
@@ -147,6 +117,8 @@ def _fitness(path: tuple, name: str, attack: dict[str, Any], rule: dict[str, Any
             f"{chosen}, whose loss_draws is 0 or that has none; allowed here is an attack with "
             "loss_draws of 1 or more, since its draws are what is shown."
         )
+    if rule.get("norm", attack.get("norm")) != attack.get("norm"):
+        yield f"{chosen}, whose norm is {attack.get('norm')}; allowed here is {rule['norm']}."
     if rule.get("one_start") and attack.get("restarts", 1) > 1:
         yield (
             f"{chosen}, which makes {attack['restarts']} restarts; allowed in training is "
@@ -186,42 +158,3 @@ def _reach(path: str, settings: dict[str, Any], point: dict[str, Any]) -> Iterat
             f"{path}.step is {settings['step']}, and {steps} x {settings['step']} stays below "
             f"eps {eps:g}; allowed is a step of {eps / steps:g} or more, or null."
         )
-
-
-def _circles(config: dict[str, Any]) -> Iterator[str]:
-    """Show each circle of defenses that need one another's weights or examples."""
-    needs = {
-        name: [other for other in _needs(config, name) if other in config["defenses"]]
-        for name in config["defenses"]
-    }
-    done: set[str] = set()
-    for start in needs:
-        circle = _circle(needs, start, done)
-        if circle:
-            yield (
-                f"defenses.{circle[0]} needs itself through init or source "
-                f"({' -> '.join(circle)}); allowed are chains that begin with init: none."
-            )
-
-
-def _needs(config: dict[str, Any], defense: str) -> list[str]:
-    crafted = needed_crafted(config, defense)
-    return [name for name in (init_source(config, defense), crafted and crafted[0]) if name]
-
-
-def _circle(needs: dict[str, list[str]], start: str, done: set[str]) -> list[str]:
-    """Walk from start, depth first, until a name comes back: its circle, or an empty list."""
-    trail: list[str] = []
-    todo = [(start, False)]
-    while todo:
-        name, leaving = todo.pop()
-        if leaving:
-            done.add(trail.pop())
-        elif name in trail:
-            circle = [*trail[trail.index(name) :], name]
-            done.update(trail)
-            return circle
-        elif name not in done:
-            trail.append(name)
-            todo += [(name, True), *((other, False) for other in needs[name])]
-    return []

@@ -12,12 +12,13 @@ from typing import Any
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.records import Run
 from gauntlet.study import certificates
+from gauntlet.study.defenses import INPUTS, init_source, needed_teacher, own_settings, training_of
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
 from gauntlet.study.precision import EXACT, check_precision, craft_precision
-from gauntlet.study.resolve import attack_points, init_source, own_settings
+from gauntlet.study.resolve import attack_points
 from gauntlet.study.split_settings import chosen_indices
 
 Spec = dict[str, Any]
@@ -69,19 +70,23 @@ def split_spec(config: Spec, dataset: str) -> Spec:
 def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int | str) -> Spec:
     """Say how a model is trained: `model`, `defense`, `training`, `seed` and the machine's share.
 
-    `training.init` is whether weights of another run (an input) are the start; `defense.attack`
-    and `training.validation_attack` are settings for `attacks.bind`. Files to train on have no
-    `attack` and `source`: they decide an input.
+    `training.init` is whether weights of another run (an input) are the start, `training.extra`
+    the share of further images (an input too); `defense.attack` and `training.validation_attack`
+    are settings for `attacks.bind`, `defense.teacher` is the teacher's model. What only decides an
+    input is left out.
     """
-    settings = config["defenses"][defense]
-    training = {key: settings.get(key, value) for key, value in config["training"].items()}
+    settings, training = config["defenses"][defense], training_of(config, defense)
     training["init"] = init_source(config, defense) is not None
+    training["extra"] = training["extra"] and {"share": training["extra"]["share"]}
     training["validation_attack"] = _single(config, training["validation_attack"])
     own = own_settings(settings, training)
-    if own.pop("source", None):
+    own = {key: value for key, value in own.items() if key not in INPUTS}
+    if "source" in settings:
         del own["attack"]
     elif "attack" in own:
         own["attack"] = _single(config, own["attack"])
+    if teacher := needed_teacher(config, defense):
+        own["teacher"] = {"model": model_settings(config, teacher.model)}
     return ordered(job_spec(config, model, seed) | {"defense": own, "training": training})
 
 

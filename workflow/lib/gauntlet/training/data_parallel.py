@@ -39,6 +39,10 @@ class SingleProcess:
         """Collect booleans [count] from all processes; `mine` are those of this one's rows."""
         return mine
 
+    def summed(self, mine: Tensor) -> Tensor:
+        """Sum a small tensor over all processes."""
+        return mine
+
     def asked(self, number: int) -> int:
         """Give the number of the signal that asks to stop, 0 if there is none."""
         return number
@@ -95,6 +99,12 @@ class DataParallel:
             whole[self.rows(count)] = mine.int()
         distributed.all_reduce(whole)
         return whole > 0
+
+    def summed(self, mine: Tensor) -> Tensor:
+        """Sum a small tensor over all processes."""
+        whole = mine.clone()
+        distributed.all_reduce(whole)
+        return whole
 
     def asked(self, number: int) -> int:
         """Give the signal that asks any of the processes to stop, 0 if there is none."""

@@ -8,31 +8,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gauntlet.attacks import bind
-from gauntlet.attacks.fgsm import fgsm
-from gauntlet.core import scoring
-from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.image_rng import Streams
 from gauntlet.core.progress import Progress
 from gauntlet.core.rng import generator
 from gauntlet.core.signals import Saved, Stop
 from gauntlet.models import evaluating
-from gauntlet.training import augment
-from gauntlet.training.catastrophic_overfitting import find_collapse
+from gauntlet.training import augment, mixing
+from gauntlet.training.batches import Part, batches
+from gauntlet.training.catastrophic_overfitting import find_collapse, is_beginning, is_collapsed
 from gauntlet.training.checkpoints import Checkpoints
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
-from gauntlet.training.step import Learner
+from gauntlet.training.epoch_totals import EpochTotals
+from gauntlet.training.step import Learner, is_single_step
+from gauntlet.training.validation import validate
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Part:
-    """Images [N, C, H, W] float32 in [0, 1] and labels [N] int64, on the device."""
-
-    images: Tensor
-    labels: Tensor
 
 
 @dataclass
@@ -54,28 +44,37 @@ def fit(
     crafted: Tensor | None = None,
     keep: Path | None = None,
     processes: SingleProcess | DataParallel | None = None,
+    teacher: nn.Module | None = None,
+    extra: Part | None = None,
 ) -> Outcome:
     """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
 
-    `crafted` [N, C, H, W] are examples of the training images, in their order. Each epoch
-    measures clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
+    `crafted` [N, C, H, W] are examples of the training images, in their order ([N, S, C, H, W]
+    of S sources), `teacher` a model in eval mode, `extra` further images. Each epoch measures
+    clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
     accuracy; a tie goes to the higher clean accuracy, then to the earlier epoch. An interrupted
     training resumes from the checkpoint in the folder `keep`, to the same bytes. With several
     `processes`, which share every batch, each of them calls this. Raises NonFiniteLoss if the loss
     is not finite, Saved (a Stopped) if a signal asks to stop.
     """
     outcome, training, processes = Outcome(), spec["training"], processes or SingleProcess()
-    learner = Learner(model, spec, processes)
+    learner = Learner(model, spec, processes, teacher)
     saved = Checkpoints(keep, learner.parts())
     begin, within = _begin(saved, outcome)
     progress = Progress("epoch", training["epochs"], done=begin - 1)
     with Stop() as stop:
         for epoch in range(begin, training["epochs"] + 1):
+            if _is_over(outcome, training["patience"]):
+                break
             save = partial(_save, saved, stop, processes, outcome)
             row = {"epoch": epoch}
-            row |= _epoch(learner, processes, spec, epoch, train, crafted, outcome, within, save)
-            row |= _validate(learner.average, spec, epoch, validation, processes)
-            _keep(outcome, row, learner.average)
+            parts = (train, extra, crafted)
+            row |= _epoch(learner, processes, spec, epoch, parts, outcome, within, save)
+            learner.average.after_epoch(epoch / training["epochs"])
+            held = (validation.images, validation.labels)
+            row |= validate(learner.average.module, spec, epoch, *held, processes)
+            row |= _watch(learner, outcome.history, row)
+            _keep(outcome, row, learner.average.module)
             progress.done(epoch, _summary(row), f"robust {row['validation_robust']:.1%}")
             save(epoch + 1, None)
             within = None
@@ -111,7 +110,8 @@ def choice_record(spec: dict, outcome: Outcome) -> dict:
     """Record which epoch's weights are used, by which rule, and the warnings."""
     training = spec["training"]
     best = training["selection"] == "best"
-    chosen = outcome.history[(outcome.best_epoch if best else len(outcome.history)) - 1]
+    kept = [row for row in outcome.history if not row.get("rolled_back")] or outcome.history
+    chosen = outcome.history[outcome.best_epoch - 1] if best else kept[-1]
     attack = training["validation_attack"]
     by = f"{attack['kind']}-{attack['steps']}, {attack['norm']} eps {attack['eps']:.4g}"
     rule = f"best robust validation accuracy ({by}), ties by clean" if best else "last epoch"
@@ -120,6 +120,8 @@ def choice_record(spec: dict, outcome: Outcome) -> dict:
         "rule": rule,
         "selected_epoch": chosen["epoch"],
         "epochs": training["epochs"],
+        "epochs_done": len(outcome.history),
+        "rolled_back": [row["epoch"] for row in outcome.history if row.get("rolled_back")],
         "validation_clean": chosen["validation_clean"],
         "validation_robust": chosen["validation_robust"],
         "warnings": outcome.warnings,
@@ -137,76 +139,79 @@ class NonFiniteLoss(GauntletError):
         self.epoch, self.outcome = epoch, outcome
 
 
-def _epoch(
-    learner: Learner, processes, spec, epoch, train: Part, crafted, outcome, within, save
-) -> dict:
-    """Update on every training image once; the last batch may be smaller or one larger.
+def _epoch(learner: Learner, processes, spec, epoch, parts: tuple, outcome, within, save) -> dict:
+    """Update on every training image once.
 
-    `within` is the place where an interrupted epoch resumes: batches done, their loss, the state
-    of the random stream.
+    `parts` are the training part, further images and examples of files, or None. `within` is the
+    place where an interrupted epoch resumes: batches done, what they add up to, the state of the
+    random stream.
     """
-    training, count = spec["training"], len(train.labels)
+    (train, extra, crafted), training = parts, spec["training"]
     stream = generator(spec["seed"], "train", epoch)
-    order = torch.randperm(count, generator=stream).to(train.labels.device)
-    change = getattr(augment, training["augment"])
-    learner.model.train()
-    total, first, rate = torch.zeros((), device=train.labels.device), 0, None
+    order = torch.randperm(len(train.labels), generator=stream).to(train.labels.device)
+    change, mix = getattr(augment, training["augment"]), getattr(mixing, training["mix"])
+    classes = _classes(learner.model, train.images[:1]) if training["mix"] == "cutmix" else 0
+    learner.train()
+    totals = EpochTotals(train.labels.device, outcome.history, learner.watching)
+    first, rate = 0, None
     if within:
         stream.set_state(within["stream"])
-        total, first, rate = within["total"].to(total.device), within["batches"], within["rate"]
-    for number, rows in enumerate(_batches(order, training["batch"])):
+        totals.resume(within["totals"])
+        first, rate = within["batches"], within["rate"]
+    for number, batch in enumerate(batches(train, extra, order, spec, epoch)):
         if number < first:
             continue
         processes.seed_layers(spec["seed"], epoch, number)
-        done = (epoch - 1 + number * training["batch"] / count) / training["epochs"]
+        done = (epoch - 1 + batch.done) / training["epochs"]
         rate = learner.set_rate(done)
-        images = change(train.images[rows], stream)
-        given = None if crafted is None else crafted[rows]
+        images, labels = mix(change(batch.images, stream), batch.labels, stream, classes)
+        given = None if crafted is None else crafted[batch.rows]
         try:
-            loss = learner.update(images, train.labels[rows], given, stream, done)
+            found = learner.update(images, labels, given, stream, done)
         except FloatingPointError:
             raise NonFiniteLoss(epoch, outcome) from None
-        total += loss * len(rows)
-        here = {"batches": number + 1, "total": total, "rate": rate, "stream": stream.get_state()}
-        save(epoch, here)
-    return {"learning_rate": rate, "train_loss": round(float(total) / count, 6)}
+        totals.add(number + 1, len(labels), found)
+        here = {"batches": number + 1, "totals": totals.state(), "rate": rate}
+        save(epoch, here | {"stream": stream.get_state()})
+    return {"learning_rate": rate} | totals.row()
 
 
-def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """Cut an order into batches; a single image left over joins the last (batch norm needs two)."""
-    parts = list(order.split(size))
-    if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+def _classes(model: nn.Module, images: Tensor) -> int:
+    """Count the classes that a model knows."""
+    with evaluating(model), torch.no_grad():
+        return model(images).shape[1]
 
 
-def _validate(model: nn.Module, spec: dict, epoch: int, part: Part, processes) -> dict:
-    """Measure clean accuracy, and accuracy under FGSM and under the validation attack."""
-    chosen, mine = spec["training"]["validation_attack"], processes.rows(len(part.labels))
-    quick = {"norm": chosen["norm"], "eps": chosen["eps"], "step": chosen["eps"]}
-    images, labels = part.images[mine], part.labels[mine]
-    with evaluating(model):
-        batched = BatchedModel(model, spec["batch"])
-        right = scoring.predict(batched, images) == labels
-        held, rows = {"clean": right}, right.nonzero().squeeze(1)
-        for name, attack, settings in (("fgsm", fgsm, quick), ("robust", bind(chosen), {})):
-            places = rows + mine.start
-            streams = Streams.of_images(spec["seed"], places, "validation", name, epoch)
-            held[name] = torch.zeros_like(right)
-            if len(rows):
-                attacked = attack(batched, images[rows], labels[rows], streams=streams, **settings)
-                held[name][rows] = scoring.predict(batched, attacked.images) == labels[rows]
-    whole = {name: processes.joined(kept, len(part.labels)) for name, kept in held.items()}
-    return {
-        f"validation_{name}": round(float(kept.float().mean()), 6) for name, kept in whole.items()
-    }
+def _is_over(outcome: Outcome, patience: int) -> bool:
+    """Tell whether no better checkpoint has come for as many epochs as patience allows."""
+    waited = len(outcome.history) - outcome.best_epoch
+    if patience and waited >= patience:
+        logger.info("ends early: epoch %d was the best one", outcome.best_epoch)
+        return True
+    return False
+
+
+def _watch(learner: Learner, history: list[dict], row: dict) -> dict:
+    """Mark an epoch in which the training collapses; take it back if the settings ask for it."""
+    collapsed, rollback = is_collapsed(history, row), learner.rollback
+    marks = {"collapsed": int(collapsed)}
+    if collapsed or is_beginning(row):
+        logger.warning("epoch %d: single-step training collapses", row["epoch"])
+    if rollback is None:
+        return marks
+    if gone := collapsed or is_beginning(row):
+        rollback.back()
+        logger.warning("back to the last good weights; steps are now %.3g long", rollback.share)
+    else:
+        rollback.keep()
+    return marks | {"rolled_back": int(gone), "step_share": rollback.share}
 
 
 def _keep(outcome: Outcome, row: dict, model: nn.Module) -> None:
     outcome.history.append(row)
     outcome.last = {name: value.detach().clone() for name, value in model.state_dict().items()}
     best = outcome.history[outcome.best_epoch - 1] if outcome.best_epoch else None
-    if best is None or _rank(row) > _rank(best):
+    if best is None or (_rank(row) > _rank(best) and not row.get("rolled_back")):
         outcome.best, outcome.best_epoch = outcome.last, row["epoch"]
 
 
@@ -215,8 +220,7 @@ def _rank(row: dict) -> tuple[float, float]:
 
 
 def _watch_collapse(outcome: Outcome, defense: dict) -> None:
-    inner = defense.get("attack")
-    warning = find_collapse(outcome.history, inner is not None and inner.get("steps", 1) == 1)
+    warning = find_collapse(outcome.history, is_single_step(defense))
     if warning:
         outcome.warnings.append(warning)
         logger.warning(warning)

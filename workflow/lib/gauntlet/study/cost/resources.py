@@ -12,9 +12,9 @@ from gauntlet.study.audit_gate import RERUN_KIND
 from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
 from gauntlet.study.cost.rates import MODELS, Context, RuntimeModel, network_of, precision_of
 from gauntlet.study.cost.work import Work, work_of
+from gauntlet.study.defenses import needed_crafted, needed_defenses
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.job_table import RUN_NAMES, spec_of
-from gauntlet.study.resolve import init_source, needed_crafted
 from gauntlet.study.specs import Spec
 
 TORCH, PLAIN, CUDA = 700, 500, 4000  # MB of a process that has imported PyTorch, pandas, or CUDA
@@ -129,14 +129,15 @@ class Sizes:
                     ).seconds
 
     def _trainings(self, run: dict[str, str]) -> Iterator[float]:
+        """Give the seconds of each chain of trainings behind one, on the same architecture."""
         for name in self.config["defenses"]:
-            source, attack, part = needed_crafted(self.config, name) or (None, "", "")
-            if run["defense"] in (init_source(self.config, name), source):
+            if run["defense"] in needed_defenses(self.config, name):
                 later = run | {"defense": name}
                 chain = self.of("train_model", later).seconds + self._behind(later)
-                if source == run["defense"]:
-                    made = run | {"attack": attack, "part": part}
-                    chain += self.of("craft_examples", made).seconds
+                for source, attack in needed_crafted(self.config, name):
+                    if source.defense == run["defense"]:
+                        made = run | {"attack": attack, "part": "train"}
+                        chain += self.of("craft_examples", made).seconds
                 yield chain
 
 

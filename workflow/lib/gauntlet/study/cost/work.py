@@ -66,7 +66,7 @@ def work_of(rule: str, spec: Spec, sizes: DatasetSizes | None) -> Work:
         return Work(rule, kind, rows=1.0)
     found, updates = count(spec, sizes), 0.0
     if rule == "train_model":
-        updates = _value("UPDATES", spec, sizes) * sizes.train * spec["training"]["epochs"]
+        updates = _value("UPDATES", spec, sizes) * _shown(spec, sizes) * spec["training"]["epochs"]
     cost = cost_of(spec["model"], sizes.shape, sizes.classes) if "model" in spec else Cost()
     pixels = sizes.pixels if "model" in spec else 0
     return Work(rule, kind, *found, updates, cost, pixels, _together(spec, sizes))
@@ -100,16 +100,24 @@ def _value(name: str, spec: Spec, sizes: DatasetSizes) -> float:
     """Evaluate a formula of a training's defense: by default one pass, that reaches the weights."""
     known = facts("training.defenses", spec["defense"]["kind"])
     names = {**known.names, **spec["training"], **spec["defense"], "classes": sizes.classes}
-    return value_of(known.get(name, "1"), names)
+    each = value_of(known.get(name, "0" if name == "BACKWARDS" else "1"), names)
+    perturbed = spec["training"]["awp"]
+    return each * (2 - perturbed["start"] if perturbed else 1)
+
+
+def _shown(spec: Spec, sizes: DatasetSizes) -> float:
+    """Count the images of an epoch of training, further ones included."""
+    extra = spec["training"]["extra"]
+    return sizes.train / (1 - extra["share"]) if extra else sizes.train
 
 
 def _train(spec: Spec, sizes: DatasetSizes) -> Passes:
     training, size = spec["training"], (sizes.pixels, sizes.classes)
-    loss = Passes(_value("FORWARDS", spec, sizes))
+    loss = Passes(_value("FORWARDS", spec, sizes), _value("BACKWARDS", spec, sizes))
     if "attack" in spec["defense"]:  # its last example is not judged
         loss += draw_passes(spec["defense"]["attack"], *size) + Passes(-1)
     seen = attack_passes(training["validation_attack"], *size) + Passes(VALIDATED, 1)
-    epoch = loss.times(sizes.train) + seen.times(sizes.validation)
+    epoch = loss.times(_shown(spec, sizes)) + seen.times(sizes.validation)
     return epoch.times(training["epochs"])
 
 

@@ -6,6 +6,8 @@ from torch.nn.functional import cross_entropy
 
 from gauntlet.core.rng import normal_like
 
+SOFT_LABELS = True
+
 
 def gaussian_noise(
     model, images: Tensor, labels: Tensor, *, generator: torch.Generator, sigma: float

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+SOFT_LABELS = True
 FORWARDS = UPDATES = "2"
 
 
