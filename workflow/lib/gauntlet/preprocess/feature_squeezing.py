@@ -19,12 +19,14 @@ def feature_squeezing(
     """Reject an image [C, H, W] whose probabilities change too much with less detail.
 
     The score is the larger l1 distance between the model's probabilities of the image and of the
-    image with 2 ** `bits` levels, or after a median filter of `window` pixels. `rate` is the share
-    of clean validation images that the threshold rejects. Robust accuracy with rejection: an
-    adversarial example that is rejected counts as defended, and so does one that gets its label; a
-    clean image that is rejected counts as an error, with and without an attack. Source: Xu et al.
-    2018, "Feature Squeezing: Detecting Adversarial Examples in Deep Neural Networks". An adaptive
-    attack goes through model and score at once, and takes rounding as if it changed nothing.
+    image with 2 ** `bits` levels, or after a median filter of `window` pixels (1: without). `rate`
+    is the share of clean validation images that the threshold rejects.
+
+    Robust accuracy with rejection: an adversarial example that is rejected counts as defended, and
+    so does one that gets its label; a clean image that is rejected counts as an error, with and
+    without an attack. An adaptive attack goes through model and score at once, and takes rounding
+    as if it changed nothing. Source: Xu et al. 2018, "Feature Squeezing: Detecting Adversarial
+    Examples in Deep Neural Networks".
     """
     return _FeatureSqueezing(bits, window, rate)
 
