@@ -101,7 +101,7 @@ def measure_step(
     means = {
         "clean_accuracy": first.clean.mean(),
         "naive_accuracy": known.mean(),
-        "adaptive_accuracy": np.minimum(alone, known).mean(),
+        "adaptive_accuracy": worst_of_both(alone, known).mean(),
         "adaptive_alone": alone.mean(),
         "clean_without_step": first.clean_without_step.mean(),
         "without_step": np.min(plain, axis=0).mean(),
@@ -112,6 +112,11 @@ def measure_step(
     for name in ("clean", "naive", "adaptive"):
         row[f"{name}_low"], row[f"{name}_high"] = wilson(float(means[f"{name}_accuracy"]), n)
     return row | {name: rounded(value) for name, value in means.items()}
+
+
+def worst_of_both(alone: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Give the lower share per image: who knows the step can also use examples that do not."""
+    return np.minimum(alone, known)
 
 
 def require_order(row: dict) -> None:
