@@ -29,6 +29,10 @@ WHOLE = {
     },
     "attacks": {"near": {"kind": "pgd", "norm": "linf", "eps": 0.01, "steps": 2}},
     "certificates": {"ibp": {"kind": "ibp", "norm": "linf", "eps": 0.02}},
+    "preprocess": {
+        "jpeg": {"kind": "jpeg"},
+        "denoise": {"kind": "denoising_autoencoder", "attack": "pgd3"},
+    },
     "defenses": {"further": {"kind": "adversarial", "attack": "pgd3", "init": "baseline"}},
     "studies": {
         "tiny": {
@@ -36,6 +40,7 @@ WHOLE = {
             "defenses": ["baseline", "pgd_at", "static", "further", "as_given"],
             "attacks": ["quick", "near", "pgd3"],
             "certificates": ["ibp"],
+            "preprocess": ["jpeg", "denoise"],
             "audit": ["gradients"],
         }
     },

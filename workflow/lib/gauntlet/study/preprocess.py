@@ -7,6 +7,7 @@ Standard library only; every function takes a configuration that `schema.complet
 from collections.abc import Iterator
 from typing import Any
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import facts
 from gauntlet.study.resolve import attack_points
 from gauntlet.study.specs import Run, Spec, job_spec, ordered, runs
@@ -58,7 +59,15 @@ def threats(config: Spec, study: str) -> list[tuple[str, float]]:
 def fit_spec(
     config: Spec, dataset: str, model: str, defense: str, seed: int | str, preprocess: str
 ) -> Spec:
-    """Say how a step is fitted to a model; adversarial examples and weights are inputs."""
+    """Say how a step is fitted to a model; adversarial examples and weights are inputs.
+
+    Raises GauntletError for a step that is not fitted.
+    """
+    if not fact(config, preprocess, "FITTED"):
+        raise GauntletError(
+            f"A target asks to fit the step '{preprocess}', whose kind "
+            f"{config['preprocess'][preprocess]['kind']} learns nothing; allowed are steps that do."
+        )
     own = {"preprocess": step_settings(config, preprocess)}
     return ordered(job_spec(config, model, seed) | own)
 
