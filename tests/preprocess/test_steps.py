@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import affine_grid, grid_sample
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import facts
@@ -113,7 +114,7 @@ def test_total_variation_of_two_pixels_is_the_closed_form(weight, expected):
     assert made.flatten().tolist() == pytest.approx(expected, abs=2e-3)
 
 
-def test_random_resize_stays_in_range_and_shrinks_at_most_to_the_least():
+def test_random_resize_is_pytorchs_sampling_and_shrinks_at_most_to_the_least():
     images = torch.ones(64, 1, 16, 16)
     with fixed_draws(0, "resize"):
         made = step("random_resize", (1, 16, 16), least=0.5)(images)
@@ -121,6 +122,16 @@ def test_random_resize_stays_in_range_and_shrinks_at_most_to_the_least():
     kept = made.mean((1, 2, 3))  # the share of the frame that the image fills
     assert float(kept.min()) >= 0.25 - 1e-3 and float(kept.max()) <= 1
     assert float(kept.std()) > 0.1
+    with fixed_draws(0, "resize"):
+        size, down, right = torch.rand(3, 5)
+    moves, size = torch.zeros(5, 2, 3), 0.5 + 0.5 * size
+    moves[:, 0, 0] = moves[:, 1, 1] = 1 / size
+    moves[:, 0, 2], moves[:, 1, 2] = ((1 - 2 * at) * (1 - size) / size for at in (right, down))
+    images = pictures(5, (3, 16, 10))
+    grid = affine_grid(moves, list(images.shape), align_corners=False)
+    with fixed_draws(0, "resize"):
+        made = step("random_resize", (3, 16, 10), least=0.5)(images)
+    assert torch.allclose(made, grid_sample(images, grid, align_corners=False), atol=1e-5)
     near = step("random_resize", (1, 16, 16), least=0.999999)(pictures(4, (1, 16, 16)))
     assert torch.allclose(near, pictures(4, (1, 16, 16)), atol=1e-3)
 

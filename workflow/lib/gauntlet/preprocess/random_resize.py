@@ -2,10 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample
 
 RANDOM = True
-MACS = "16 * pixels"
+MACS = "2 * places ** 0.5 * pixels"
 
 
 def random_resize(shape: tuple[int, int, int], *, least: float = 0.8) -> nn.Module:
@@ -25,11 +24,20 @@ class _RandomResize(nn.Module):
         self.least = least
 
     def forward(self, images: Tensor) -> Tensor:
-        size, down, right = torch.rand(3, len(images)).to(images.device)
+        size, down, right = torch.rand(3, len(images)).to(images.device, images.dtype)
         size = self.least + (1 - self.least) * size
-        moves = torch.zeros(len(images), 2, 3, device=images.device)
-        moves[:, 0, 0] = moves[:, 1, 1] = 1 / size
-        moves[:, 0, 2] = (2 * right - 1) * (1 - size) / size
-        moves[:, 1, 2] = (2 * down - 1) * (1 - size) / size
-        grid = affine_grid(moves, list(images.shape), align_corners=False)
-        return grid_sample(images, grid, align_corners=False)
+        rows = _interpolation(images.shape[2], size, down * (1 - size))
+        columns = _interpolation(images.shape[3], size, right * (1 - size))
+        return rows[:, None] @ images @ columns[:, None].transpose(2, 3)
+
+
+def _interpolation(count: int, size: Tensor, start: Tensor) -> Tensor:
+    """Give the weights [N, count, count] of old pixels in each new one, along one axis.
+
+    The image takes the share `size` [N] of the axis, from the share `start` [N] on. As matrices,
+    because PyTorch's own sampling has no deterministic gradient on a GPU.
+    """
+    pixels = torch.arange(count, device=size.device, dtype=size.dtype)
+    centers = (pixels + 0.5) / count
+    source = (centers - start[:, None]) / size[:, None] * count - 0.5
+    return (1 - (source[:, :, None] - pixels).abs()).clamp(min=0)

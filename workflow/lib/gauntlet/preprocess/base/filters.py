@@ -16,4 +16,5 @@ def median(images: Tensor, size: int) -> Tensor:
     before, after = (size - 1) // 2, size // 2
     framed = pad(images, (before, after, before, after), mode="replicate")
     windows = framed.unfold(2, size, 1).unfold(3, size, 1).flatten(4)
-    return windows.median(4).values
+    # sorted, because PyTorch's own median has no deterministic gradient on a GPU
+    return windows.sort(4).values[..., (size * size - 1) // 2]
