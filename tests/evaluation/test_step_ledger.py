@@ -84,7 +84,9 @@ def test_an_attack_that_is_weaker_than_examples_that_know_nothing_is_flagged(tmp
 
 def test_an_adaptive_number_above_the_naive_one_is_refused():
     numbers = {"norm": "linf", "eps": 0.1, "adaptive_accuracy": 0.51, "naive_accuracy": 0.5}
-    with pytest.raises(GauntletError, match=r"'jpeg' before digits/cnn/baseline/0 .* 0\.5100 .*at most"):
+    with pytest.raises(
+        GauntletError, match=r"'jpeg' before digits/cnn/baseline/0 .* 0\.5100 .*at most"
+    ):
         require_order(RUN | numbers)
     require_order(RUN | numbers | {"adaptive_accuracy": 0.5})
 

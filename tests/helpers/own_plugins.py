@@ -1,4 +1,4 @@
-"""A user's own plug-ins: an attack, a defense, a data source, a check, a step and more, as files."""
+"""A user's own plug-ins: an attack, a defense, data, a check, a step and more, as files."""
 
 from pathlib import Path
 

@@ -7,6 +7,7 @@ from torch import nn
 from gauntlet.attacks import bind
 from gauntlet.attacks.base.bpda import StraightThrough
 from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.rng import generator
 from gauntlet.preprocess import make_step
 from gauntlet.preprocess.base.fronts import Defended, Detector, Rejecting, front_of
@@ -38,6 +39,14 @@ def test_a_step_stands_before_the_model():
     assert isinstance(front, Defended) and front.against(2) is front
     images = drawn()
     assert torch.equal(front(images), images.round().flatten(1)[:, :CLASSES])
+
+
+@pytest.mark.parametrize(
+    ("step", "found"), [(nn.Flatten(), r"\[2, 5\]"), (nn.Unflatten(3, (5, 1)), "1, 1, 5, 1")]
+)
+def test_a_step_that_changes_the_shape_is_one_sentence(step, found):
+    with pytest.raises(GauntletError, match=f"makes .*{found}.*allowed are images of the same"):
+        front_of(step, Plain())(drawn(2))
 
 
 def test_the_last_class_wins_exactly_where_an_image_is_rejected():

@@ -1,5 +1,7 @@
 """Steps before a model: what they do to images is known, and so are their gradients."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import facts
-from gauntlet.core.plugins import available
+from gauntlet.core.plugins import ENVIRONMENT, available
 from gauntlet.core.rng import fixed_draws, generator
 from gauntlet.preprocess import make_step
 from gauntlet.preprocess.base.content_streams import content_streams
@@ -15,9 +17,12 @@ from gauntlet.preprocess.base.fronts import Detector
 from gauntlet.preprocess.base.material import Material
 from tests.helpers import tiny
 
-QUICK = {"deep_image_prior": {"iterations": 5, "channels": 4}, "denoising_autoencoder": {"epochs": 2}}
+QUICK = {
+    "deep_image_prior": {"iterations": 5, "channels": 4},
+    "denoising_autoencoder": {"epochs": 2},
+}
 STEPS = sorted(available("preprocess"))
-CHANGING = [name for name in STEPS if not facts("preprocess", name).get("REJECTS")]
+CHANGING = [name for name in STEPS if name != "feature_squeezing"]  # which rejects
 
 
 def step(kind: str, shape=(1, 8, 8), seed: int = 0, **settings):
@@ -87,7 +92,9 @@ def test_bit_depth_rounds_to_its_levels():
     images = torch.tensor([0.0, 0.16, 0.17, 0.6, 1.0]).view(1, 1, 1, 5)
     expected = torch.tensor([0.0, 0.0, 1 / 3, 2 / 3, 1.0]).view(1, 1, 1, 5)
     assert torch.allclose(step("bit_depth", (1, 1, 5), bits=2)(images), expected)
-    assert torch.equal(step("bit_depth", (1, 1, 5), bits=1)(images).unique(), torch.tensor([0.0, 1]))
+    assert torch.equal(
+        step("bit_depth", (1, 1, 5), bits=1)(images).unique(), torch.tensor([0.0, 1])
+    )
 
 
 def test_the_median_drops_a_single_bright_pixel_and_knows_numpy():
@@ -96,7 +103,9 @@ def test_the_median_drops_a_single_bright_pixel_and_knows_numpy():
     assert not bool(step("median", (1, 5, 5), window=3)(spot).any())
     images = pictures(1)
     framed = np.pad(images[0, 0].numpy(), 1, mode="edge")
-    expected = np.array([[np.median(framed[i : i + 3, j : j + 3]) for j in range(8)] for i in range(8)])
+    expected = np.array(
+        [[np.median(framed[i : i + 3, j : j + 3]) for j in range(8)] for i in range(8)]
+    )
     assert np.allclose(step("median", window=3)(images)[0, 0], expected)
 
 
@@ -106,7 +115,9 @@ def test_jpeg_loses_more_at_a_lower_quality_and_cuts_with_a_gradient():
     assert lost[0] < 0.01 < lost[1] < lost[2]
 
 
-@pytest.mark.parametrize(("weight", "expected"), [(0.1, (0.1, 0.9)), (0.3, (0.3, 0.7)), (0.9, (0.5, 0.5))])
+@pytest.mark.parametrize(
+    ("weight", "expected"), [(0.1, (0.1, 0.9)), (0.3, (0.3, 0.7)), (0.9, (0.5, 0.5))]
+)
 def test_total_variation_of_two_pixels_is_the_closed_form(weight, expected):
     """The minimum of |u - x|^2 / 2 + w |u1 - u2| moves both pixels by w, until they meet."""
     images = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
@@ -200,6 +211,17 @@ def test_squeezing_that_changes_nothing_has_the_score_zero():
     detector, given = step("feature_squeezing", bits=1, window=1), material(hostile=False)
     two_levels = given.validation.round()
     assert detector.excess(given.model, two_levels).abs().max() < 1e-6
+
+
+def test_what_is_no_module_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "preprocess").mkdir()
+    text = "def plain(shape):\n    return lambda images: images\n"
+    (tmp_path / "preprocess" / "plain.py").write_text(text)
+    monkeypatch.setenv(ENVIRONMENT, json.dumps([str(tmp_path)]))
+    with pytest.raises(
+        GauntletError, match=r"plain gives a function; allowed is a torch.nn.Module"
+    ):
+        make_step({"kind": "plain"}, (1, 8, 8), 0)
 
 
 def test_an_unknown_step_is_one_sentence():

@@ -1,4 +1,4 @@
-"""Stages of steps before a model, on files: what does not know a step fails, what knows it does not."""
+"""Stages of steps before a model, on files: attacks that do not know a step, and that do."""
 
 import csv
 import json
@@ -28,7 +28,11 @@ STEPS = {
     "bits": ({"kind": "bit_depth", "bits": 2}, {"straight_through": True}, 1),
     "smooth": ({"kind": "total_variation", "weight": 0.05, "steps": 5}, {}, 1),
     "resize": ({"kind": "random_resize", "least": 0.8}, {"samples": 4}, 6),
-    "squeeze": ({"kind": "feature_squeezing", "window": 1, "rate": 0.2}, {"straight_through": True}, 1),
+    "squeeze": (
+        {"kind": "feature_squeezing", "window": 1, "rate": 0.2},
+        {"straight_through": True},
+        1,
+    ),
     "denoise": ({"kind": "denoising_autoencoder", "channels": 8, "epochs": 15, "batch": 16}, {}, 1),
 }
 FITTED = ("squeeze", "denoise")
@@ -86,7 +90,9 @@ def fitted(folder, out, name: str) -> list[str]:
         return []
     crafted = [str(folder / "crafted.npy")] if name == "denoise" else []
     paths = {"step": str(out / "step.pt"), "record": str(out / "fit.json")}
-    fit_preprocess(**data(folder), crafted=crafted, **paths, spec=BASE | {"preprocess": STEPS[name][0]})
+    fit_preprocess(
+        **data(folder), crafted=crafted, **paths, spec=BASE | {"preprocess": STEPS[name][0]}
+    )
     return [paths["step"]]
 
 
@@ -116,7 +122,9 @@ ENDS = {"rows": "json", "table": "csv", "page": "md"}
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_an_attack_through_the_step_leaves_less_than_one_that_does_not_know_it(name, files, tmp_path):
+def test_an_attack_through_the_step_leaves_less_than_one_that_does_not_know_it(
+    name, files, tmp_path
+):
     step = fitted(files, tmp_path, name)
     blind, through = naive(files, tmp_path, step, name), adaptive(files, tmp_path, step, name)
     row = publish(tmp_path, blind, through)
@@ -143,7 +151,9 @@ def test_a_violated_order_fails_the_run_and_writes_nothing(files, tmp_path, monk
     for path in tmp_path.glob("preprocess.*"):
         path.unlink()
     monkeypatch.setattr(step_ledger, "worst_of_both", lambda alone, known: alone)
-    with pytest.raises(GauntletError, match="adaptive accuracy .* above the naive one .*at most that"):
+    with pytest.raises(
+        GauntletError, match="adaptive accuracy .* above the naive one .*at most that"
+    ):
         publish(tmp_path, blind, through)
     assert not list(tmp_path.glob("preprocess.*"))
 

@@ -41,7 +41,10 @@ L1 = {"near": {"kind": "fmn", "norm": "l1", "eps": [1.0, 2.0]}}
 MISTAKES = {
     "an unknown kind": (steps(kind="jpg"), ["preprocess.mine.kind is 'jpg'", "nearest is 'jpeg'"]),
     "no kind": (steps(quality=5), ["preprocess.mine.kind is missing"]),
-    "an unknown setting": (steps(kind="jpeg", qality=5), ["preprocess.mine.qality is no known key"]),
+    "an unknown setting": (
+        steps(kind="jpeg", qality=5),
+        ["preprocess.mine.qality is no known key"],
+    ),
     "quality 0": (steps(kind="jpeg", quality=0), ["mine.quality is 0", "from 1 to 100"]),
     "nine bits": (steps(kind="bit_depth", bits=9), ["mine.bits is 9", "from 1 to 8"]),
     "half a bit": (steps(kind="bit_depth", bits=0.5), ["mine.bits is 0.5", "a whole number"]),
@@ -164,11 +167,11 @@ def test_an_attack_of_the_same_threat_leaves_the_adaptive_attack_as_it_is():
 
 def test_the_plan_fits_what_learns_and_waits_for_its_examples():
     plan = Plan(completed(overlay()))
-    fits = {job.names["preprocess"]: job for job in plan.jobs.values() if job.rule == "fit_preprocess"}
-    assert fits.keys() == {"denoise", "squeeze"}
-    rules = {
-        name: sorted(plan.jobs[need].rule for need in job.needs) for name, job in fits.items()
+    fits = {
+        job.names["preprocess"]: job for job in plan.jobs.values() if job.rule == "fit_preprocess"
     }
+    assert fits.keys() == {"denoise", "squeeze"}
+    rules = {name: sorted(plan.jobs[need].rule for need in job.needs) for name, job in fits.items()}
     both = ["download_data", "split_data", "train_model"]
     assert rules == {"squeeze": both, "denoise": sorted([*both, "craft_examples"])}
     parts = [plan.jobs[need].names.get("part") for need in fits["denoise"].needs]
@@ -200,12 +203,17 @@ def test_every_job_has_work_memory_and_time():
         efforts[job.rule, job.names.get("preprocess")] = work.effort
     assert min(efforts.values()) > 0
     through = "attack_preprocess"
-    assert efforts[through, "squeeze"] > 2 * efforts[through, "jpeg"]  # it asks the model three times
+    assert (
+        efforts[through, "squeeze"] > 2 * efforts[through, "jpeg"]
+    )  # it asks the model three times
 
 
 WRONG = {
     "a gradient of no kind": (OWN.replace("straight_through", "bpda"), "GRADIENT in .* is 'bpda'"),
-    "fitted on nothing": (OWN + "FITTED = 'tests'\n", "FITTED in .* is 'tests'; allowed are '', 'ex"),
+    "fitted on nothing": (
+        OWN + "FITTED = 'tests'\n",
+        "FITTED in .* is 'tests'; allowed are '', 'ex",
+    ),
     "no formula": (OWN.replace('"pixels"', '"open(1)"'), "is no formula"),
     "no type": (OWN.replace("below: float = 0.1", "below, more"), "'more' in .* has no type"),
 }
@@ -244,5 +252,7 @@ def test_a_mistake_in_an_own_step_is_one_sentence(case, tmp_path, forgotten):
 
 
 def test_a_setting_of_an_own_step_is_checked(tmp_path, forgotten):
-    with pytest.raises(GauntletError, match=r"preprocess.black.below is 2; allowed is a number from"):
+    with pytest.raises(
+        GauntletError, match=r"preprocess.black.below is 2; allowed is a number from"
+    ):
         complete(own_study(tmp_path, OWN, below=2), SCHEMA)

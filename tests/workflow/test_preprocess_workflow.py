@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gauntlet.cli.explain_command import row_files
 from tests.helpers.snakes import STUDY, house, merged, planned, snakemake
 
 pytestmark = pytest.mark.workflow
@@ -52,6 +53,14 @@ def test_a_run_ends_with_a_table_in_the_right_order(done):
     assert "| none" in page and "| jpeg" in page and "| denoise" in page
     record = json.loads((done / PLACE / "preprocess.provenance.json").read_text())
     assert len(record["inputs"]) == 4
+
+
+def test_a_row_leads_to_its_ledgers(done):
+    row = {"dataset": "digits", "model": "article_cnn", "defense": "baseline", "seed": "0"}
+    files = row_files(done / PLACE / "preprocess.csv", row | {"preprocess": "jpeg"})
+    folder = done / PLACE / "preprocess/digits/article_cnn/baseline/seed0/jpeg"
+    assert files[:2] == [folder / "naive.csv", folder / "adaptive.csv"]
+    assert files[2].name == "train.provenance.json"
 
 
 def test_the_autoencoder_saw_the_training_part_only(done):

@@ -11,6 +11,7 @@ def fit_preprocess(images, labels, meta, split, weights, crafted, step, record, 
     """
     from gauntlet.core import records, tensor_io
     from gauntlet.core.device import prepare
+    from gauntlet.core.errors import GauntletError
     from gauntlet.core.rng import generator
     from gauntlet.models import evaluating
     from gauntlet.preprocess.base.material import Material
@@ -21,6 +22,9 @@ def fit_preprocess(images, labels, meta, split, weights, crafted, step, record, 
     hostile = inputs.load_crafted(crafted[0], train) if crafted else None
     model = inputs.trained_model(spec, meta, weights).to(device)
     fresh = step_inputs.to_device(step_inputs.fresh_step(spec, meta), device)
+    if not hasattr(fresh, "fit"):
+        kind = spec["preprocess"]["kind"]
+        raise GauntletError(f"The step {kind} has FITTED, but its module has no method fit.")
     stream = generator(spec["seed"], "fit", spec["preprocess"]["kind"])
     with evaluating(model):
         found = fresh.fit(Material(model, train, validation, stream, hostile))

@@ -49,7 +49,7 @@ def list_plugins(
     ] = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="Also what each does.")] = False,
 ) -> None:
-    """List attacks, defenses, models, data sources, certificates, audit checks or steps before a model.
+    """List attacks, defenses, models, data, certificates, audit checks or steps before a model.
 
     Example: gauntlet list attacks --long
     """

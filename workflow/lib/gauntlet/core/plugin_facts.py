@@ -14,7 +14,7 @@ Constants that are read, all optional unless a message says otherwise:
   attack inside, and how many of them reach the weights).
 - data: SHAPE, CLASS_COUNT, IMAGES (a number, or one each for train and test), LAYOUT.
 - models: LAYERS (formula: weights of an output value, channels and places of each layer).
-- preprocess: GRADIENT, RANDOM, REJECTS, FITTED (see `gauntlet.preprocess`); MACS (formula:
+- preprocess: GRADIENT, RANDOM, FITTED (see `gauntlet.preprocess`); MACS (formula:
   multiply-adds of an image), FITTING (formula: passes of a training image while it is fitted).
 - certificates: NORMS, DETERMINISTIC, FORWARDS.
 - audit checks: ORDER (place among the checks).

@@ -140,7 +140,7 @@ def _warning(means: dict) -> str:
         return ""
     return (
         f"the attack through the step alone leaves {100 * alone:.1f} %, more than examples that do "
-        f"not know it ({100 * naive:.1f} %): it is too weak; give it more steps, restarts or samples"
+        f"not know it ({100 * naive:.1f} %): too weak; give it more steps, restarts or samples"
     )
 
 

@@ -2,8 +2,8 @@
 
 A step is a defense on the input side. Its function is called with the shape (C, H, W) of the images
 and keyword-only settings, and gives a `torch.nn.Module` that turns images [N, C, H, W] in [0, 1]
-into images of the same shape. With `REJECTS` the module is a detector (`base.fronts.Detector`): its
-method `excess(model, images)` gives one number per image, and above 0 the image is rejected.
+into images of the same shape, or a detector (`base.fronts.Detector`): its method
+`excess(model, images)` gives one number per image, and above 0 the image is rejected.
 
 Constants of the file, all optional, say how the step is made and attacked: `GRADIENT` is "exact"
 (default: the step has a useful gradient, or brings one) or "straight_through" (rounding and the
@@ -16,15 +16,22 @@ ones). `MACS` is a formula of multiply-adds per image, `FITTING` of passes per t
 import torch
 from torch import nn
 
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugins import load
 
 
 def make_step(settings: dict, shape: tuple[int, int, int], seed: int) -> nn.Module:
     """Build the step that `settings` ({"kind": ..., **keyword settings}) name, from a seed alone.
 
-    `shape` is the images' (C, H, W). Raises GauntletError if the step cannot take such images.
+    `shape` is the images' (C, H, W). Raises GauntletError if what the file gives is no module.
     """
     chosen = {key: value for key, value in settings.items() if key != "kind"}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return load("preprocess", settings["kind"])(shape, **chosen)
+        step = load("preprocess", settings["kind"])(shape, **chosen)
+    if not isinstance(step, nn.Module):
+        raise GauntletError(
+            f"The step {settings['kind']} gives a {type(step).__name__}; allowed is a "
+            "torch.nn.Module."
+        )
+    return step

@@ -7,7 +7,7 @@ from gauntlet.preprocess.base.filters import median, rounded
 from gauntlet.preprocess.base.fronts import Detector
 from gauntlet.preprocess.base.material import Material
 
-GRADIENT, REJECTS, FITTED = "straight_through", True, "images"
+GRADIENT, FITTED = "straight_through", "images"
 MACS = "2 * network + 8 * window ** 2 * pixels"
 FITTING = "1"
 PART = 256  # validation images at a time

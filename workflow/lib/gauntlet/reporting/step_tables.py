@@ -19,8 +19,8 @@ NOTES = (
         "worth."
     ),
     (
-        "Step none: the model alone under the same attacks. Rejected: clean images that a detector "
-        "refuses, which count as errors; an adversarial example that it refuses counts as defended. "
+        "Step none: the model alone under these attacks. Rejected: clean images that a detector "
+        "refuses, which count as errors; an adversarial example that it refuses is defended. "
         "Of a random step the mean over draws counts, and of several attacks the lowest mean."
     ),
 )

@@ -19,7 +19,7 @@ SAVED = ("examples",)
 def attack_through(
     front: nn.Module, spec: dict, images: EvalImages, keep: Path | None = None
 ) -> Tensor:
-    """Attack a model behind a step at every point of the spec: examples [E, N, C, H, W], on the CPU.
+    """Attack a model behind a step at every point of a spec: examples [E, N, C, H, W] on the CPU.
 
     Images are attacked in pools; a finished pool is saved in the folder `keep`, where the next run
     finds it after an interruption. What a pool draws depends on its place alone.
@@ -60,7 +60,7 @@ def _at_point(front: nn.Module, spec: dict, point: dict, images: EvalImages) -> 
 
 
 def _targets(front: nn.Module, labels: Tensor) -> list[tuple[Tensor, nn.Module]]:
-    """Give (rows, the model to attack them on): all at once where the true class does not matter."""
+    """Give (rows, the model to attack them on): all at once unless the true class matters."""
     every = torch.arange(len(labels))
     if front.against(0) is front:
         return [(every, front)]

@@ -20,13 +20,15 @@ from gauntlet.study.models import is_plain
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 NORMS = ("linf", "l2", "l1")
-FORMULAS = (*("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"), *("DEFAULT_STEP", "LAYERS"), "MACS", "FITTING")
+FORMULAS = (
+    *("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"),
+    *("DEFAULT_STEP", "LAYERS", "MACS", "FITTING"),
+)
 NUMBERS = ("CHECK_SLACK", "ORDER")
 REFINES = "a JSON schema such as {'minimum': 1}, without $ref and allOf"
 STEP_FACTS = {
     "GRADIENT": ("exact", "straight_through"),
     "RANDOM": (False, True),
-    "REJECTS": (False, True),
     "FITTED": ("", "examples", "images"),
 }
 # Arguments that the function of a plug-in must have.

@@ -13,9 +13,7 @@ STEP = f"{RUN}preprocess/{{preprocess}}/"
 CHECK = "results/checks/{attack}/"
 STUDY = "results/studies/{study}/"
 AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
-STEPPED = (
-    f"{STUDY}preprocess/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/{{preprocess}}/"
-)
+STEPPED = f"{STUDY}preprocess/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/{{preprocess}}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = (
     *("robustness", "tradeoff", "curves", "passes", "transfer"),

@@ -41,7 +41,9 @@ def crafted_attack(config: Spec, preprocess: str) -> str | None:
 def shown_attacks(config: Spec, study: str) -> list[str]:
     """Name the attacks of a study whose examples are shown to its steps: those with a ball."""
     norms = facts("attacks", KIND).get("NORMS")
-    attacks = {name: config["attacks"].get(name, {}) for name in config["studies"][study]["attacks"]}
+    attacks = {
+        name: config["attacks"].get(name, {}) for name in config["studies"][study]["attacks"]
+    }
     return [name for name, own in attacks.items() if own.get("norm") in norms and "eps" in own]
 
 

@@ -72,9 +72,7 @@ JOBS: dict[str, JobKind] = {
         "naive",
         STEP | {"examples": Need(ATTACK, shown)},
     ),
-    "attack_preprocess": JobKind(
-        preprocess.adaptive_spec, NAMES, paths.STEPPED, "adaptive", STEP
-    ),
+    "attack_preprocess": JobKind(preprocess.adaptive_spec, NAMES, paths.STEPPED, "adaptive", STEP),
     "publish_preprocess": JobKind(
         preprocess.table_spec,
         ("study",),

@@ -1,6 +1,5 @@
 """Filters of images [N, C, H, W] that several steps use."""
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from gauntlet.core.errors import GauntletError
+
 
 class Defended(nn.Module):
     """A model that sees what a step makes of images: [N, C, H, W] in, logits [N, K] out."""
@@ -12,7 +14,14 @@ class Defended(nn.Module):
         self.step, self.model = step, model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(self.step(images))
+        made = self.step(images)
+        if getattr(made, "shape", None) != images.shape:
+            found = list(made.shape) if hasattr(made, "shape") else type(made).__name__
+            raise GauntletError(
+                f"The step {type(self.step).__name__} makes {found} of images of "
+                f"{list(images.shape)}; allowed are images of the same shape."
+            )
+        return self.model(made)
 
     def against(self, label: int) -> nn.Module:
         """Give the model that an attack on images of one class is run on: this one."""
