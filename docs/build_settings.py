@@ -28,6 +28,7 @@ FAMILIES = {  # definition, key that chooses the branch, heading
     "attack": ("kind", "Attacks: `attacks.<name>`"),
     "certificate": ("kind", "Certificates: `certificates.<name>`"),
     "defense": ("kind", "Defenses: `defenses.<name>`"),
+    "preprocess": ("kind", "Steps before a model: `preprocess.<name>`"),
 }
 
 

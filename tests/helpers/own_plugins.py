@@ -1,4 +1,4 @@
-"""A user's own plug-ins: an attack, a defense, a data source, a check and more, as files."""
+"""A user's own plug-ins: an attack, a defense, data, a check, a step and more, as files."""
 
 import sys
 from collections.abc import Iterator
@@ -90,6 +90,19 @@ def boxes(model, images, labels, *, norm: str, eps: float, radius: bool = False,
     """Bound every layer by intervals."""
     return ibp(model, images, labels, norm=norm, eps=eps, radius=radius, batch=batch)
 '''
+STEP = '''
+"""Turns an image's darkest values to black."""
+
+from torch import nn
+
+GRADIENT, MACS = "straight_through", "pixels"
+SETTINGS = {"below": {"minimum": 0, "maximum": 1}}
+
+
+def blacken(shape, *, below: float = 0.1):
+    """Set values below a limit to 0."""
+    return nn.Threshold(below, 0.0)
+'''
 FILES = {
     "models/linear.py": MODEL,
     "certify/boxes.py": CERTIFICATE,
@@ -97,6 +110,7 @@ FILES = {
     "defenses/softened.py": DEFENSE,
     "data/stripes.py": DATA,
     "audit/above_chance.py": CHECK,
+    "preprocess/blacken.py": STEP,
 }
 
 
@@ -123,6 +137,8 @@ def study_of(folder: Path | str) -> dict:
         "defenses": {"soft": {"kind": "softened", "smooth": 0.2}},
         "certificates": {"boxes": {"kind": "boxes", "eps": [0.01, 0.05]}},
         "audit": {"images": 20, "steps": 3, "rerun": False},
+        "preprocess": {"black": {"kind": "blacken", "below": 0.2}},
+        "adaptive": {"steps": 3, "restarts": 1, "queries": 5},
         "studies": {
             "own": {
                 "datasets": ["stripes"],
@@ -130,6 +146,7 @@ def study_of(folder: Path | str) -> dict:
                 "defenses": ["soft"],
                 "attacks": ["mine"],
                 "certificates": ["boxes"],
+                "preprocess": ["black"],
                 "seeds": [0],
                 "audit": ["above_chance", "gradients"],
             }

@@ -14,9 +14,10 @@ DEFINITIONS = load_schema(str(SCHEMA))["$defs"]
 BASE_TRAINING = load_schema(str(SCHEMA))["properties"]["training"]["properties"].keys()
 SWITCHES = {"dataset": "source", "model": "arch", "attack": "kind", "defense": "kind"}
 SWITCHES |= {"certificate": "kind"}
-SWITCHES |= {"layer": "layer"}
+SWITCHES |= {"layer": "layer", "preprocess": "kind"}
 FOLDERS = {"dataset": "data", "model": "models", "attack": "attacks"}
 FOLDERS |= {"certificate": "certify", "defense": "training.defenses"}
+FOLDERS |= {"preprocess": "preprocess"}
 BRANCHES = [
     (family, kind)
     for family, switch in SWITCHES.items()
@@ -95,6 +96,7 @@ GIVEN = {
     "attack": {"loss_draws"},
     "certificate": set(),
     "defense": set(BASE_TRAINING),
+    "preprocess": {"adaptive", "attack"},
 }
 HANDED = {
     "data": {"folder", "mirrors", "progress"},
@@ -102,6 +104,7 @@ HANDED = {
     "attacks": {"streams", "early_stop"},
     "certify": {"streams", "generator"},
     "training.defenses": {"generator", "size", "inner", "memory"},
+    "preprocess": set(),
 }
 # Examples of `attack` against `source` or `sources` come as files.
 RENAMED = {

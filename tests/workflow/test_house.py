@@ -14,13 +14,15 @@ from tests.helpers.places import LIBRARY, ROOT
 
 # Each room, and the rooms that it may import.
 TRAINED = {"core", "models", "attacks", "certify"}
+STEPS = {"core", "attacks"}
 MEASURED = {"core", "attacks", "training", "evaluation"}
-STAGED = {"core", "data", "study"} | TRAINED | MEASURED | {"audit"}
+STAGED = {"core", "data", "study"} | TRAINED | MEASURED | {"audit", "preprocess"}
 ROOMS = {
     "core": set(),
     **dict.fromkeys(("data", "models", "attacks", "certify"), {"core"}),
     **dict.fromkeys(("evaluation", "study", "runtime"), {"core"}),
     "training": TRAINED,
+    "preprocess": STEPS,
     "audit": MEASURED,
     "reporting": {"core", "evaluation"},
     "stages": STAGED,

@@ -47,6 +47,10 @@ WHOLE = {
             ],
         },
     },
+    "preprocess": {
+        "jpeg": {"kind": "jpeg"},
+        "denoise": {"kind": "denoising_autoencoder", "attack": "pgd3"},
+    },
     "studies": {
         "tiny": {
             "models": ["article_cnn", "own", "exported", "web"],
@@ -61,6 +65,7 @@ WHOLE = {
             ],
             "attacks": ["quick", "near", "pgd3"],
             "certificates": ["ibp"],
+            "preprocess": ["jpeg", "denoise"],
             "audit": ["gradients"],
         }
     },

@@ -41,6 +41,10 @@ def test_the_study_has_the_results_of_each_plug_in(done):
     assert audit["findings"][1]["evidence"]["clean"] > 0.5
     with (done / f"{RUN}/certificates/boxes/test/ledger.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 2 * 40
+    with (done / "results/studies/own/preprocess.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["eps"] for row in rows] == ["0.05", "0.1"]
+    assert {row["preprocess"] for row in rows} == {"black"}
     check = _read(done, "results/checks/mine/check.json")
     assert check["checked"] and check["slack"] == 1.0 and check["passed"]
     assert len(check["cases"]) == 2
@@ -58,6 +62,7 @@ EDITS = {
         "smoothing=smooth * 1",
         {"train_model"},
     ),
+    "step": ("preprocess/blacken.py", "below, 0.0", "below, 0.1", {"attack_preprocess"}),
     "data": ("data/stripes.py", "(0, 50,", "(0, 40,", {"download_data", "train_model"}),
 }
 COMPUTING = {"download_data", "train_model", "check_attacks"}

@@ -11,7 +11,7 @@ from gauntlet.study import audit_threat, models, own_files, precision, schema, s
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
-from gauntlet.study.paths import RUN, STUDY, TRANSFER, WEIGHTS
+from gauntlet.study.paths import RUN, STEP, STEPPED, STUDY, TRANSFER, WEIGHTS
 
 # Planning creates millions of objects that stay; collecting garbage takes a tenth of its time.
 gc.set_threshold(200_000, 50, 50)
@@ -27,6 +27,7 @@ wildcard_constraints:
     source=NAME,
     attack=NAME,
     certificate=NAME,
+    preprocess=NAME,
     study=NAME,
     part="train|validation|test",
     seed="[0-9]+",
@@ -69,6 +70,7 @@ DEFINED = {
     "source": "defenses",
     "attack": "attacks",
     "certificate": "certificates",
+    "preprocess": "preprocess",
     "study": "studies",
 }
 

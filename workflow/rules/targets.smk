@@ -33,7 +33,10 @@ def study_targets(study):
     tables += ("certificates.csv",)
     figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
     gate = ("gate.json", "gate.md") if gate_targets([study]) else ()
-    return [STUDY.format(study=study) + name for name in (*tables, *figures, *gate)]
+    stepped = SETTINGS["studies"][study]["preprocess"]
+    steps = ("preprocess.csv", "preprocess.md", "preprocess.json") if stepped else ()
+    made = (*tables, *steps, *figures, *gate)
+    return [STUDY.format(study=study) + name for name in made]
 
 
 def other_results(wildcards):

@@ -87,6 +87,14 @@ def _row(path: Path, number: int) -> dict[str, str]:
     return rows[number - 1]
 
 
+def _step_ledgers(table: Path, run: Path, step: str) -> list[Path]:
+    """Give the two ledgers of a step before a model, of a row of a study's preprocess.csv."""
+    names = Path(*run.parts[-4:])
+    folder = table.resolve().parent / "preprocess" / names / step
+    ledgers = (folder / "naive.csv", folder / "adaptive.csv")
+    return [ledger for ledger in ledgers if ledger.is_file()]
+
+
 def row_files(path: Path, row: dict[str, str]) -> list[Path]:
     """Find what a row was made from: for each seed its ledger and the training."""
     if any(not row.get(key) for key in RUN_KEYS):
@@ -102,6 +110,8 @@ def row_files(path: Path, row: dict[str, str]) -> list[Path]:
         ledger = run / "attacks" / attack / "test" / "ledger.csv"
         if source not in ("", OWN):
             ledger = run / "transfer" / source / attack / "ledger.csv"
+        if row.get("preprocess"):
+            found += _step_ledgers(path, run, row["preprocess"])
         if row.get("certificate"):
             ledger = run / "certificates" / row["certificate"] / "test" / "ledger.csv"
         training = run / "train.provenance.json"

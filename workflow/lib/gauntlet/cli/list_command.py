@@ -20,6 +20,7 @@ class Kind(StrEnum):
     DATA = "data"
     CERTIFICATES = "certificates"
     CHECKS = "checks"
+    PREPROCESS = "preprocess"
 
 
 FAMILIES = {
@@ -29,6 +30,7 @@ FAMILIES = {
     Kind.DATA: "data",
     Kind.CERTIFICATES: "certify",
     Kind.CHECKS: "audit",
+    Kind.PREPROCESS: "preprocess",
 }
 
 
@@ -47,7 +49,7 @@ def list_plugins(
     ] = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="Also what each does.")] = False,
 ) -> None:
-    """List attacks, defenses, models, data sources, certificates or audit checks.
+    """List attacks, defenses, models, data, certificates, audit checks or steps before a model.
 
     Example: gauntlet list attacks --long
     """

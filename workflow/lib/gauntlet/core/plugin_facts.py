@@ -20,6 +20,8 @@ Constants that are read, all optional unless a message says otherwise:
 - models: LAYERS (formula: weights of an output value, channels and places of each layer);
   ASKED_WITHOUT_GRADIENTS (with `gradients: false` a file's own engine answers); USUAL_NAMES (for
   parts of the names of its weights, what public code calls them).
+- preprocess: GRADIENT, RANDOM, FITTED (see `gauntlet.preprocess`); MACS (formula:
+  multiply-adds of an image), FITTING (formula: passes of a training image while it is fitted).
 - certificates: NORMS, DETERMINISTIC, FORWARDS.
 - audit checks: ORDER (place among the checks).
 - all families: SETTINGS (JSON schema of arguments, where their annotations do not say enough).

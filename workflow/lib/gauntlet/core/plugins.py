@@ -26,6 +26,7 @@ SUBFOLDERS = {
     "certify": "certify",
     "data": "data",
     "models": "models",
+    "preprocess": "preprocess",
     "training.defenses": "defenses",
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.records import read_json
-from gauntlet.reporting import audit_columns
+from gauntlet.reporting import audit_columns, step_tables
 from gauntlet.reporting.tables import Table, headline_table, right_aligned, warnings, written
 
 
@@ -21,6 +21,16 @@ def terminal(summary: str | Path, width: int = 100) -> str:
     if "\n\n" in text:
         text = plain(headline_table(rows, spread=False), width)
     return "\n".join([table.title, "", text, *warnings(rows), *audit_columns.lines(rows)])
+
+
+def steps(study: Path, width: int = 100) -> list[str]:
+    """Give the lines of a study's tables of steps before its models; none without such steps."""
+    record = study / "preprocess.json"
+    if not record.is_file():
+        return []
+    rows = read_json(record)["rows"]
+    lines = [["", table.title, "", plain(table, width)] for table in step_tables.step_tables(rows)]
+    return [*(line for part in lines for line in part), *step_tables.warnings(rows)]
 
 
 def plain(table: Table, width: int) -> str:
@@ -65,7 +75,8 @@ def main(arguments: list[str]) -> int:
             summary = study / "summary.json"
             if not summary.is_file():
                 raise GauntletError(f"{summary} does not exist; a study is made by snakemake.")
-            sys.stdout.write("\n".join(["", terminal(summary, width), "", *places(study), ""]))
+            shown = ["", terminal(summary, width), *steps(study, width), "", *places(study), ""]
+            sys.stdout.write("\n".join(shown))
     except GauntletError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -14,6 +14,7 @@ from gauntlet.core import plugins
 # Facts of plug-ins that size jobs and decide no result.
 COST_FACTS = frozenset(
     ("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES", "COST_AT_224", "LAYERS", "IMAGES")
+    + ("MACS", "FITTING")
 )
 LIBRARY = Path(__file__).resolve().parents[1]
 # Modules that start jobs and print messages: they see results but decide none.

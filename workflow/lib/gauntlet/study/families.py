@@ -17,10 +17,11 @@ FAMILIES = {
     "dataset": Family("data", "source"),
     "defense": Family("training.defenses", "kind"),
     "model": Family("models", "arch"),
+    "preprocess": Family("preprocess", "kind"),
 }
 # By the keys under which specifications hold the settings of a plug-in.
 KEYS = {
-    **{key: FAMILIES[key] for key in ("attack", "certificate", "defense", "model")},
+    **{key: FAMILIES[key] for key in ("attack", "certificate", "defense", "model", "preprocess")},
     **dict.fromkeys(("points", "validation_attack"), FAMILIES["attack"]),
 }
 # Arguments, by package, that the program hands to a plug-in: they are no settings.
@@ -30,6 +31,7 @@ HANDED: dict[str, frozenset[str]] = {
     "certify": frozenset(("streams", "generator")),
     "data": frozenset(),
     "models": frozenset(("artefact", "gradients")),
+    "preprocess": frozenset(),
     "training.defenses": frozenset(
         ("generator", "size", "attack", "crafted", "inner", "memory", "teacher")
     ),

@@ -189,6 +189,8 @@ def study_results(config: Config, names: Names) -> Iterator[JobName]:
     """Give the jobs that make a study's tables, figures and the record of its gate."""
     own = {"study": names["study"]}
     rules = ["collect_results", "publish_tables", *(f"plot_{name}" for name in FIGURES)]
+    if config["studies"][names["study"]]["preprocess"]:
+        rules.append("publish_preprocess")
     if has_gate(config, names["study"]):
         rules.append("gate")
     for rule in rules:

@@ -5,44 +5,15 @@ of the rule graph take their edges from it. A test compares it with what Snakema
 Standard library only.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from gauntlet.core.files import PROVENANCE
-from gauntlet.study import audit_gate, job_needs, paths, specs, specs_models
-from gauntlet.study.job_needs import JobName, Names
+from gauntlet.study import audit_gate, job_needs, paths, preprocess_jobs, specs, specs_models
+from gauntlet.study.job_kind import JobKind, Need
+from gauntlet.study.job_needs import JobName
 from gauntlet.study.specs import Run, Spec
 
 FIGURE = "plot_figure"  # the script of all figures
-
-
-class Need(NamedTuple):
-    """Jobs that a job waits for: the rules that can make them, and a function that lists them."""
-
-    rules: tuple[str, ...]
-    find: Callable[[Mapping[str, Any], Names], Iterator[JobName]]
-    drawn: bool = True  # whether the figure of the rule graph shows it
-
-
-class JobKind(NamedTuple):
-    """What is known of a rule's jobs.
-
-    `spec` makes the specification from the configuration and from the wildcards that `names`
-    lists. The paths of all results begin with `place`; the provenance is called `record`.
-    `script` is the stage's script, where it has not the rule's name.
-    """
-
-    spec: Callable[..., Spec]
-    names: tuple[str, ...]
-    place: str
-    record: str
-    needs: Mapping[str, Need] = {}
-    script: str = ""
-
-    @property
-    def provenance(self) -> str:
-        """Give the path of the provenance, with wildcards."""
-        return f"{self.place}{self.record}{PROVENANCE}"
 
 
 def script_of(rule: str) -> str:
@@ -115,7 +86,8 @@ SHOWN = {"ledgers": Need(("craft_examples",), job_needs.shown_attacks)}
 EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
 MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
 FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
-RESULTS = ("collect_results", "publish_tables", *(f"plot_{name}" for name in paths.FIGURES), "gate")
+FIGURE_RULES = tuple(f"plot_{name}" for name in paths.FIGURES)
+RESULTS = ("collect_results", "publish_tables", "publish_preprocess", *FIGURE_RULES, "gate")
 OTHERS = {"others": Need(RESULTS, job_needs.study_results, drawn=False)}
 PASSED = {"record": Need(("gate",), job_needs.gate)} | OTHERS
 COMPLETE = OTHERS | {
@@ -229,6 +201,7 @@ JOBS: dict[str, JobKind] = {
         "summary",
         TABLE | RECORDS | {"trainings": MODELS},
     ),
+    **preprocess_jobs.JOBS,
     "plot_robustness": _figure("robustness", TABLE),
     "plot_tradeoff": _figure("tradeoff", TABLE),
     "plot_curves": _figure("curves", TABLE | RECORDS),

@@ -20,10 +20,18 @@ from gauntlet.study.models import is_plain
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 NORMS = ("linf", "l2", "l1")
-FORMULAS = (*("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"), *("DEFAULT_STEP", "LAYERS"))
+FORMULAS = (
+    *("FORWARDS", "BACKWARDS", "DRAW_FORWARDS", "UPDATES"),
+    *("DEFAULT_STEP", "LAYERS", "MACS", "FITTING"),
+)
 NUMBERS = ("CHECK_SLACK", "ORDER")
 SWITCHES = ("LOW_PRECISION",)
 REFINES = "a JSON schema such as {'minimum': 1}, without $ref and allOf"
+STEP_FACTS = {
+    "GRADIENT": ("exact", "straight_through"),
+    "RANDOM": (False, True),
+    "FITTED": ("", "examples", "images"),
+}
 # Arguments that the function of a plug-in must have.
 WANTED = {"attacks": "streams", "training.defenses": "generator"}
 
@@ -87,7 +95,17 @@ def _file(family: str, name: str, path: Path) -> Iterator[str]:
         yield f"The function of {path} has no keyword-only argument '{wanted}'; it must have one."
     if family in ("attacks", "certify"):
         yield from _threat(family, path, known)
+    if family == "preprocess":
+        yield from _step(path, known)
     yield from _settings(family, path, known)
+
+
+def _step(path: Path, known: PluginFacts) -> Iterator[str]:
+    """Check what the constants of a step before a model say."""
+    for name, allowed in STEP_FACTS.items():
+        if known.get(name, allowed[0]) not in allowed:
+            listed = ", ".join(map(repr, allowed))
+            yield f"{name} in {path} is {known.get(name)!r:.80}; allowed are {listed}."
 
 
 def _threat(family: str, path: Path, known: PluginFacts) -> Iterator[str]:

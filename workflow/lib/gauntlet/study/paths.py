@@ -9,9 +9,11 @@ WEIGHTS = "results/weights/{model}/"
 ATTACK = f"{RUN}attacks/{{attack}}/{{part}}/"
 TRANSFER = f"{RUN}transfer/{{source}}/{{attack}}/"
 CERTIFICATE = f"{RUN}certificates/{{certificate}}/{{part}}/"
+STEP = f"{RUN}preprocess/{{preprocess}}/"
 CHECK = "results/checks/{attack}/"
 STUDY = "results/studies/{study}/"
 AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
+STEPPED = f"{STUDY}preprocess/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/{{preprocess}}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = (
     *("robustness", "tradeoff", "curves", "passes", "transfer"),

@@ -81,6 +81,10 @@ def _given(definitions: Schema, family: str, switch: str, known: PluginFacts) ->
             settings["loss_draws"] = {"$ref": "#/$defs/loss_draws", "default": 0}
         if known.minimum_norm:  # where its curve is read
             settings["eps"] = {"$ref": "#/$defs/eps"}
+    if family == "preprocess":
+        made = definitions["preprocess_denoising_autoencoder"]["properties"]
+        keys = ("adaptive", "attack") if known.get("FITTED") == "examples" else ("adaptive",)
+        settings |= {key: made[key] for key in keys}
     if family == "defense":
         settings |= definitions["defense_overrides"]["properties"]
         if "attack" in known.arguments:
@@ -98,6 +102,8 @@ def _required(family: str, named: Mapping[str, Argument], known: PluginFacts) ->
     wanted = [key for key in free if key not in ("norm", "step")]
     if family == "attack" and "norm" in named and "eps" not in wanted:
         wanted.append("eps")
+    if family == "preprocess" and known.get("FITTED") == "examples":
+        wanted.append("attack")
     if family == "defense":
         wanted += ["attack"] if {"attack", "crafted"} & set(known.arguments) else []
         wanted += ["source"] if "crafted" in known.arguments else []

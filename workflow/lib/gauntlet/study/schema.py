@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
-from gauntlet.study import audit_gate, certificates, defenses
+from gauntlet.study import audit_gate, certificates, defenses, preprocess
 from gauntlet.study.models import model_problems
 from gauntlet.study.own_plugins import plugin_problems
 from gauntlet.study.plugin_schema import with_plugins
@@ -63,7 +63,7 @@ def _completed(config: Any, schema: dict[str, Any]) -> dict[str, Any]:
             *certificates.contradictions(filled),
         ]
     )
-    _raise(list(audit_gate.contradictions(filled)))
+    _raise([*audit_gate.contradictions(filled), *preprocess.contradictions(filled)])
     return filled
 
 

@@ -41,7 +41,12 @@ LAUNCH = {"warm": 0.35, "cold": 6.0}  # seconds of a job besides its own: here, 
 STARTING = 4.0  # seconds until Snakemake's first job starts
 PLANNING = 0.003  # seconds in which Snakemake plans a job
 MODELS = ("train_model", "import_model")  # rules whose jobs keep two files of weights
-KEPT = {"craft_examples": 1, "gather_examples": 1, "rerun_attack": 1}  # rules that keep examples
+KEPT = {
+    "craft_examples": 1,
+    "gather_examples": 1,
+    "rerun_attack": 1,
+    "attack_preprocess": 1,
+}  # rules that keep examples
 GRADIENTS = ("train_model", "craft_examples", "craft_shard")  # rules with a choice of precision
 FLOAT, ROW, TABLE = 4, 170, 40_000  # bytes: of a number, of a ledger's row, of a table or figure
 

@@ -30,7 +30,7 @@ BOUNDS = 1000  # MB that linear bounds take, as many at a time as that allows
 HELD = 4  # copies of what an attack makes: by pool, joined, saved, judged
 PLAIN_RULES = (
     *("collect_results", "download_data", "download_weights", "evaluate_robustness", "gate"),
-    *("complete_study", "pass_gate", "publish_tables", "split_data"),
+    *("complete_study", "pass_gate", "publish_preprocess", "publish_tables", "split_data"),
 )
 SEEDLESS = ("scatteritem", "seed")  # names on which a job's size does not depend
 
@@ -150,6 +150,11 @@ def _images_held(spec: Spec, sizes: DatasetSizes) -> float:
     """Count the images, clean and attacked, that a job holds at once."""
     if "training" in spec:
         return 3 * (sizes.train + sizes.validation)
+    if "attacks" in spec and "preprocess" in spec:
+        sets = sum(2 * len(one["points"]) for one in spec["attacks"])
+        return sizes.test * (1 + sets)
+    if "preprocess" in spec and "part" not in spec:
+        return 3 * sizes.train + sizes.validation
     points = spec.get("points") or spec.get("threats") or spec.get("certificate") or 1
     made = points if isinstance(points, int) else len(points)
     made *= 1 + min(spec.get("loss_draws", 1), 1)

@@ -68,6 +68,7 @@ def work_of(rule: str, spec: Spec, sizes: DatasetSizes | None) -> Work:
     if rule == "train_model":
         updates = _value("UPDATES", spec, sizes) * _shown(spec, sizes) * spec["training"]["epochs"]
     cost = cost_of(spec["model"], sizes.shape, sizes.classes) if "model" in spec else Cost()
+    cost += _step_cost(spec, sizes, cost)
     pixels = sizes.pixels if "model" in spec else 0
     return Work(rule, kind, *found, updates, cost, pixels, _together(spec, sizes))
 
@@ -85,6 +86,8 @@ def kind_of(rule: str, spec: Spec) -> str:
     """Name what decides a job's rate besides its network."""
     if rule == "train_model":
         return spec["defense"]["kind"]
+    if rule in STEPPED:
+        return spec["preprocess"]["kind"]
     if rule == "certify_robustness":
         return "-".join(str(spec["certificate"][0].get(k, "")) for k in ("kind", "slopes"))
     if rule in ("craft_examples", "craft_shard", "check_attacks", "transfer_examples"):
@@ -154,12 +157,44 @@ def _rerun(spec: Spec, sizes: DatasetSizes) -> Passes:
     return each.times(sizes.test * len(spec["threats"])) + learned.times(len(spec["threats"]))
 
 
+def _step_cost(spec: Spec, sizes: DatasetSizes, network: Cost) -> Cost:
+    """Give what a step before the network adds to one pass of an image."""
+    if "preprocess" not in spec:
+        return Cost()
+    known = facts("preprocess", spec["preprocess"]["kind"])
+    names = {**known.names, **spec["preprocess"], "network": network.macs}
+    names |= {"pixels": sizes.pixels, "places": sizes.pixels // sizes.shape[0]}
+    return Cost(value_of(known.get("MACS", "pixels"), names))
+
+
+def _fit_step(spec: Spec, sizes: DatasetSizes) -> Passes:
+    known = facts("preprocess", spec["preprocess"]["kind"])
+    names = {**known.names, **spec["preprocess"]}
+    each = value_of(known.get("FITTING", "epochs" if "epochs" in names else "1"), names)
+    return Passes(each * sizes.train)
+
+
+def _show_to_step(spec: Spec, sizes: DatasetSizes) -> Passes:
+    sets = sum(len(one["points"]) * (1 + one["drawn"]) for one in spec["attacks"])
+    return Passes((1 + sets) * (1 + spec["draws"]) * sizes.test)
+
+
+def _attack_step(spec: Spec, sizes: DatasetSizes) -> Passes:
+    size = (sizes.pixels, sizes.classes)
+    made = _sum(attack_passes(point, *size) for point in spec["points"])
+    return (made + Passes(2 * spec["draws"] * len(spec["points"]))).times(sizes.test)
+
+
+STEPPED = ("fit_preprocess", "preprocess_examples", "attack_preprocess")
 COUNTERS: dict[str, Callable[[Spec, DatasetSizes], Passes]] = {
     "audit_model": _audit,
+    "attack_preprocess": _attack_step,
     "certify_robustness": _certify,
     "craft_examples": _craft,
     "craft_shard": _craft,
+    "fit_preprocess": _fit_step,
     "import_model": lambda spec, sizes: Passes(8, 1).times(sizes.validation),
+    "preprocess_examples": _show_to_step,
     "rerun_attack": _rerun,
     "train_model": _train,
     "transfer_examples": lambda spec, sizes: Passes(

@@ -1,0 +1,1 @@
+"""What steps in front of a model share: the composed model, substitutes of gradients, fitting."""
