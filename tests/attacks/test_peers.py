@@ -92,8 +92,8 @@ def test_the_reference_ensemble(case):
     theirs, _ = attack.run_standard_evaluation(*few, batch_size=64)
     small = (model, *few)
     left = int(_active(small, theirs).sum())
-    for kind in ("autoattack", "gauntlet"):
-        assert int(_active(small, _ours(small, kind, "linf", eps=EPS)).sum()) <= left + 1
+    for kind, more in (("autoattack", 1), ("gauntlet", 0)):
+        assert int(_active(small, _ours(small, kind, "linf", eps=EPS)).sum()) <= left + more
 
 
 @pytest.mark.parametrize(
