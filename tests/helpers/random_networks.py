@@ -26,12 +26,12 @@ def network(seed: int, strange: float = 0.1) -> tuple[nn.Module, Tensor]:
     blocks, example = [], images.clone()
     for _ in range(source.randint(1, 4)):
         _append(blocks, source, example, IMAGE + BOTH, strange)
-        example = blocks[-1](example)
+        example = blocks[-1](example.clone())
     blocks.append(_flattening(source, example))
-    example = blocks[-1](example)
+    example = blocks[-1](example.clone())
     for _ in range(source.randint(0, 3)):
         _append(blocks, source, example, FLAT + BOTH, strange)
-        example = blocks[-1](example)
+        example = blocks[-1](example.clone())
     blocks.append(nn.Linear(example.shape[1], source.choice((2, 3, 4))))
     model = nn.Sequential(*blocks).eval().requires_grad_(False)
     _unsettle(model)

@@ -46,11 +46,10 @@ def crown(
     Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` and `ceiling` in the
     images' unit. Images that are certified with interval bounds of the inner layers need no more;
     for the others the undecided neurons are bounded by CROWN too (`intermediate: crown`), `chunk`
-    of them at a time (0: as memory allows). Smooth activations get the lines that leave least area.
-    Departures: regions are cut to [0, 1], and inner bounds are intersected with intervals. Fixed
-    slopes can lose by tighter inner bounds, so that an image that is left over with `fast_lin` is
-    bounded by the plain convex outer polytope of Wong & Kolter too, on the whole ball; the better
-    margin of each class counts. Interval margins count as well.
+    of them at a time (0: as memory allows). Smooth activations get the lines of least area.
+    Departures: regions are cut to [0, 1], inner bounds are intersected with intervals, interval
+    margins count too. Fixed slopes can lose by tighter inner bounds: what `fast_lin` leaves over
+    is bounded by the plain convex outer polytope, on the whole ball; the better margin counts.
     Raises Uncertifiable for a layer that it does not know, GauntletError for settings out of range.
     """
     _require(slopes, intermediate, steps, learning_rate)
@@ -67,13 +66,11 @@ def crown(
 
     def _margins(bounds: Bounds, truth: Tensor) -> Tensor:
         plain = torch.maximum(linear_margins(bounds, truth), interval_margins(bounds, truth))
-        if slopes != "alpha":
-            return plain
-        return improved_margins(bounds, truth, plain, steps, learning_rate)
+        alpha = (bounds, truth, plain, steps, learning_rate)
+        return improved_margins(*alpha) if slopes == "alpha" else plain
 
     asked = {"norm": norm, "eps": eps, "radius": radius, "ceiling": ceiling, "batch": batch}
-    with torch.no_grad():
-        return prove(model, images, labels, margins, **asked)
+    return torch.no_grad()(prove)(model, images, labels, margins, **asked)
 
 
 def _require(slopes: str, intermediate: str, steps: int, learning_rate: float) -> None:
