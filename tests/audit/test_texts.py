@@ -8,6 +8,7 @@ from torch import nn
 
 from gauntlet.attacks.base.bpda import StraightThrough
 from gauntlet.audit import audit
+from gauntlet.audit._broken import BrokenImages
 from gauntlet.audit._finding import Finding, measured
 from gauntlet.audit.calibration import calibration
 from gauntlet.audit.linearity import linearity
@@ -31,6 +32,7 @@ def _calibration(logits: torch.Tensor, labels: torch.Tensor) -> Finding:
     images = torch.rand(len(labels), 1, 8, 8)
     subject = audited.subject(lambda x: logits[:1].expand(len(x), -1))
     subject.images, subject.labels, subject.index = images, labels, torch.arange(len(labels))
+    subject.broken = BrokenImages(images, "linf")
     subject.__dict__["logits"] = logits
     return calibration(subject)
 
