@@ -130,7 +130,7 @@ def run(folder: Path, size: int, cases, plan=None) -> list[dict]:
         for rank in range(size)
     ]
     try:
-        assert [process.wait(300) for process in processes] == [0] * size
+        assert [process.wait(1200) for process in processes] == [0] * size
     finally:
         for process in processes:
             process.kill()

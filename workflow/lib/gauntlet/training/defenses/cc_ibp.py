@@ -22,14 +22,15 @@ def cc_ibp(
     attack: Callable[[Tensor, Tensor], Tensor],
     size: float,
     eps: float,
-    alpha: float = 0.5,
+    alpha: float = 0.1,
 ) -> Tensor:
     """Give the cross-entropy of the margins (1 - alpha) * attack's + alpha * intervals'.
 
     Source: De Palma et al. 2024, "Expressive Losses for Verified Robustness via Convex
     Combinations". Images [N, C, H, W], labels [N]; `eps` is the radius of the bounds' linf ball,
     which grows by `size` over the ramp. Raises GauntletError for a layer that bounds do not know.
-    Departure: no regularization of the first epochs and no L1 term.
+    A larger eps needs a larger `alpha` and a longer ramp. Departure: no regularization of the first
+    epochs and no L1 term.
     """
     logits = widened(model(attack(images, labels)))
     rows = contrasts(labels, logits.shape[1], logits.dtype)

@@ -22,14 +22,15 @@ def mtl_ibp(
     attack: Callable[[Tensor, Tensor], Tensor],
     size: float,
     eps: float,
-    alpha: float = 0.5,
+    alpha: float = 0.05,
 ) -> Tensor:
     """Give (1 - alpha) * cross-entropy(x') + alpha * cross-entropy of what intervals allow.
 
     Source: De Palma et al. 2024, "Expressive Losses for Verified Robustness via Convex
     Combinations". Images [N, C, H, W], labels [N]; `eps` is the radius of the bounds' linf ball,
     which grows by `size` over the ramp. Raises GauntletError for a layer that bounds do not know.
-    Departure: no regularization of the first epochs and no L1 term.
+    A larger eps needs a larger `alpha` and a longer ramp. Departure: no regularization of the first
+    epochs and no L1 term.
     """
     adversarial = cross_entropy(widened(model(attack(images, labels))), labels)
     margins = certified_margins(model, images, labels, eps * size, 0.0)
