@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from tests.helpers import tiny
 from tests.helpers.many import many_jobs
 from tests.helpers.places import ROOT
 
@@ -87,24 +88,14 @@ def _loader_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
 
 def _our_epoch(images: torch.Tensor, labels: torch.Tensor, precision: str) -> float:
     from gauntlet.training import loop
-    from gauntlet.training.optimizers import make_optimizer
-    from gauntlet.training.step import Step
 
-    settings = {"epochs": 1, "batch": BATCH, "optimizer": "adam", "learning_rate": 0.001}
-    settings |= {
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "ema": 0.0,
-        "ramp": 0.0,
-        "augment": "none",
-    }
+    settings = tiny.spec()["training"] | {"epochs": 1, "batch": BATCH, "learning_rate": 0.001}
     settings |= {"precision": precision, "validation_attack": PGD}
     spec = {"defense": {"kind": "standard"}, "training": settings, "seed": 0, "batch": 256}
     model = _network().to(memory_format=torch.channels_last)
-    optimizer, step = make_optimizer(model, settings), Step(model, spec)
     start = time.perf_counter()
     part = loop.Part(images.float() / 255, labels)
-    loop._epoch(model, model, optimizer, step, spec, 1, part, None, loop.Outcome())
+    loop.fit(model, spec, part, loop.Part(part.images[:1], labels[:1]))  # nearly no validation
     return time.perf_counter() - start
 
 

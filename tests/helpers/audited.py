@@ -14,6 +14,7 @@ from gauntlet.data.sklearn_digits import sklearn_digits
 from gauntlet.models import build_model
 from gauntlet.study.audit_gate import known_checks
 from gauntlet.training.loop import Part, fit
+from tests.helpers import tiny
 from tests.helpers.tricks import TRICKS
 
 CHECKS = tuple(known_checks())
@@ -55,10 +56,8 @@ def trained(defense: str, seed: int = 0) -> tuple[torch.nn.Module, list[dict]]:
     side = WIDE if defense == COLLAPSE else 8
     train, validation, _ = digits(side)
     seen = LARGE if defense == COLLAPSE else PGD
-    settings = {"epochs": EPOCHS[defense], "batch": 64, "learning_rate": 0.005}
-    settings |= {"optimizer": "adam", "weight_decay": 0.0, "momentum": 0.9, "ema": 0.0, "ramp": 0.0}
-    settings |= {"schedule": "constant", "precision": "float32", "augment": "none"}
-    settings |= {"selection": "last", "validation_attack": seen}
+    settings = tiny.spec()["training"] | {"epochs": EPOCHS[defense], "batch": 64}
+    settings |= {"learning_rate": 0.005, "selection": "last", "validation_attack": seen}
     spec = {"defense": DEFENSES[defense], "training": settings, "seed": seed, "batch": 128}
     model = build_model(ARCH, (1, side, side), 10, seed)
     model.normalize_like(train.images)

@@ -42,6 +42,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the worker is f
 def worker():
     kept = {key: os.environ.pop(key) for key in (warm.ADDRESS,) if key in os.environ}
     process = warm.start()
+    address, latest = Path(os.environ[warm.ADDRESS].rpartition(":")[2]), time.monotonic() + 300
+    while not address.exists() and time.monotonic() < latest:  # a busy machine imports for long
+        assert process.poll() is None
+        time.sleep(0.05)
     yield process
     warm.stop(process)
     os.environ.update(kept)

@@ -56,7 +56,6 @@ def test_other_threads_batches_shapes_networks_and_machines_are_other_questions(
         ("fpu avx512_bf16", "cpu", 1),
         ("fpu avx2", "cuda", 1),
         ("fpu avx2", "cpu", 0),
-        ("fpu amx_bf16", "mps", 0),
     ],
 )
 def test_what_cannot_multiply_it_natively_is_not_measured(bench, flags, device, asked):

@@ -40,7 +40,7 @@ FIXED = {
     "gaussian_noise": ({"sigma": 1e-5, "draws": 7}, 0),
 }
 # Where an image is near, more passes are made than where none is: a share of them is foretold.
-FEWER = {"gauntlet": ({**AREA, "queries": 20}, 0.4)}
+FEWER = {"gauntlet": ({**AREA, "queries": 20}, 0.65)}
 NEAREST = {
     "fab_t": ({**L2, "steps": 5, "restarts": 1, "targets": 9}, 0),
     "fmn": ({**L2, "steps": 9, "restarts": 2}, 0),
