@@ -11,17 +11,15 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
 from tabulate import tabulate
 
-from gauntlet.core import device
 from gauntlet.certify.crown import crown
 from gauntlet.certify.ibp import ibp
 from gauntlet.certify.smoothing import smoothing
+from gauntlet.core import device
 from gauntlet.models import build_model
-from tests.helpers.places import ROOT
 
 EPS, COUNT, REPEATS = 0.01, 4, 5
 COLUMNS = ("hidden units", "method", "images/s", "forward passes", "peak MB")

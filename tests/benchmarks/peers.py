@@ -17,11 +17,10 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from tests.helpers import peers
-from gauntlet.core import device, records, tensor_io, threat_models
-from gauntlet.stages import inputs
+from gauntlet.core import device, records, threat_models
 from gauntlet.core.batched_model import BatchedModel
-from tests.helpers.places import ROOT
+from gauntlet.stages import inputs
+from tests.helpers import peers
 
 EPS = {"mnist": 0.3, "fashion_mnist": 0.1}
 COLUMNS = ("system", "n", "batch", "seconds", "ratio", "robust", "median_l2", "peak_rss_mb")

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import yaml
 
-PLUGINS = ROOT / "tests" / "helpers" / "plugins"
-from tests.helpers.events import POLICIES, bundled, played
 from gauntlet.study.cost.estimate import LAUNCH, Estimate, load_config
 from gauntlet.study.cost.rates import RuntimeModel
 from gauntlet.study.cost.schedule import critical_seconds, upward_ranks
+from tests.helpers.events import POLICIES, bundled, played
 from tests.helpers.many import many_jobs
 from tests.helpers.places import ROOT
 
+PLUGINS = ROOT / "tests" / "helpers" / "plugins"
 SEEDS = {1_000: 1, 5_000: 5, 10_000: 10, 50_000: 50}
 PARTS = ("plan", "ideal", "sleep")
 

@@ -143,8 +143,8 @@ def _attack_seconds(images: int, restarts: int, classes: int) -> float:
     """Give seconds per climb of 5 steps: PGD, or towards every class where there are more."""
     from gauntlet.attacks import bind
     from gauntlet.core.batched_model import BatchedModel
-    from gauntlet.models import build_model
     from gauntlet.core.image_rng import Streams
+    from gauntlet.models import build_model
 
     model = build_model({"arch": "article_cnn"}, (1, 28, 28), classes, 0).eval()
     pixels = torch.rand(images, 1, 28, 28, generator=torch.Generator().manual_seed(0))
