@@ -64,7 +64,8 @@ def _weights(results: Path, name: str) -> Path:
 
 def _public(path: Path, mnist: Path) -> Network:
     state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state["state_dict"] if "state_dict" in state else state
+    if isinstance(state, dict):
+        state = state.get("state_dict", state)
     state = state[0] if isinstance(state, list) else state
     model = nn.Sequential(
         *(nn.Conv2d(1, 16, 4, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 4, 2, 1), nn.ReLU()),
