@@ -12,7 +12,7 @@ pytestmark = pytest.mark.workflow
 CHECKS = ["gradients", "convergence", "leakage"]
 TINY = {
     "training": {"epochs": 15, "learning_rate": 0.01},
-    "audit": {"images": 20, "steps": 3},
+    "audit": {"images": 20, "steps": 3, "rerun_queries": 20},
     "studies": {
         "tiny": {
             **{"defenses": ["baseline", "pgd_at"], "attacks": ["quick", "pgd3"]},
