@@ -72,8 +72,8 @@ def gauntlet(
         raise ValueError(f"queries is {queries}; 1 or more are allowed")
     batched = as_batched(model)
     classes = batched(images[:1]).shape[1]
-    members = _members(norm, eps, queries, "dlr" if classes >= TARGETED_LEAST else "margin")
-    return in_turn(batched, images, labels, streams, members, norm, eps)
+    chosen = _members(norm, eps, queries, "dlr" if classes >= TARGETED_LEAST else "margin")
+    return in_turn(batched, images, labels, streams, chosen, norm, eps)
 
 
 def members(settings: dict) -> tuple[str, ...]:
