@@ -17,21 +17,22 @@ from gauntlet.core.threat_models import AttackResult
 QUICK, SHORT, LONG = 10, 20, 100  # steps
 FEW, LIKELIEST = 5, 3  # targets
 STARTS, PAIR, TRIES = 3, 2, 4  # starts: on cross-entropy, on DLR and on the margin
-NEAREST, NEARER, NEAR, STUCK = 0.05, 0.12, 0.2, 0.6  # shares of the clean margin left
+NEAREST, NEARER, NEAR, STUCK, STILL = 0.05, 0.12, 0.2, 0.6, 0.9  # shares of the clean margin
 WARM, PART = 25, 5  # parts of `queries`: for all images; for the near and the stuck ones
 MEMBERS = (
-    *("apgd_quick", "apgd_ce", "apgd_t_short", "square_warm", "square"),
+    *("apgd_quick", "apgd_ce", "apgd_t_short", "apgd_t_still", "square_warm", "square"),
     *("apgd_ce_starts", "apgd_t", "square_near", "apgd_t_long", "square_long"),
 )
 NORMS = ("linf", "l2")
 FEW_NEAR = 8  # one of so many images that are left is near: for what is foretold
 FORWARDS = (
     "QUICK + LONG + 8 + min(FEW, classes - 1) * (SHORT + 1) + max(queries // WARM, 1) + "
+    "min(LIKELIEST, classes - 1) * (LONG + 1) + "
     "max(queries // PART, 1) + (LIKELIEST * PAIR * (LONG + 1) + STARTS * (LONG + 1) + "
     "max(queries // PART, 1) + LIKELIEST * TRIES * (LONG + 1) + queries) // FEW_NEAR"
 )
 BACKWARDS = (
-    "QUICK + LONG + min(FEW, classes - 1) * SHORT + "
+    "QUICK + LONG + min(FEW, classes - 1) * SHORT + min(LIKELIEST, classes - 1) * LONG + "
     "(LIKELIEST * (PAIR + TRIES) + STARTS) * LONG // FEW_NEAR"
 )
 
@@ -51,18 +52,19 @@ def gauntlet(
 
     All images get ten steps of Auto-PGD on the margin, a hundred on cross-entropy, twenty on the
     margin towards each of the likeliest 5 classes, and Square from the best point of these, with
-    a 25th of `queries`. How much of its clean margin an image has left then says what is worth
-    the time. Where it is at least 60 %, gradients may be of no use: Square begins anew, with a
-    fifth of `queries`. Below 20 % an example may be near: Auto-PGD takes a hundred steps on
-    cross-entropy from 3 more starts, and Square a fifth of `queries` from the best point. Below
-    12 %, Auto-PGD raises DLR from 2 starts towards each of 3 classes, below 5 % the margin from 4,
-    and Square takes all `queries`. The numbers were chosen by what was found on the networks of
-    results/reference/benchmark/strength.md: on cross-entropy, DLR and the margin different images
-    fall. Sources as in `autoattack`; starting Square from the best point of a gradient attack is
-    this project's own. Departure: with fewer classes than DLR needs, the margin takes its place.
-    Shapes: images
-    [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit; norms linf and
-    l2. Raises ValueError for another norm or queries below 1.
+    a 25th of `queries`. How much of its clean margin an image has left says what is worth the
+    time. Where it is at least 90 % before Square, the margin may be flat: Auto-PGD raises DLR
+    towards each of the likeliest 3 classes. At 60 % or more after it, gradients may be of no use:
+    Square begins anew, with a fifth of `queries`. Below 20 % an example may be near: Auto-PGD
+    takes a hundred steps on cross-entropy from 3 more starts, and Square a fifth of `queries` from
+    the best point. Below 12 %, Auto-PGD raises DLR from 2 starts towards each of 3 classes; below
+    5 %, the margin from 4, and Square takes all `queries`. The numbers were chosen by what was
+    found on the networks of results/reference/benchmark/strength.md: on cross-entropy, DLR and the
+    margin, different images fall. Sources as in `autoattack`; starting Square from the best point
+    of a gradient attack is this project's own. Departure: with fewer classes than DLR needs, the
+    margin takes its place.
+    Shapes: images [N, C, H, W] float32 in [0, 1], labels [N] int64; `eps` in the images' unit;
+    norms linf and l2. Raises ValueError for another norm or queries below 1.
     """
     if norm not in ("linf", "l2"):
         raise ValueError(f"norm is {norm!r}; allowed are linf, l2")
@@ -70,8 +72,8 @@ def gauntlet(
         raise ValueError(f"queries is {queries}; 1 or more are allowed")
     batched = as_batched(model)
     classes = batched(images[:1]).shape[1]
-    members = _members(norm, eps, queries, "dlr" if classes >= TARGETED_LEAST else "margin")
-    return in_turn(batched, images, labels, streams, members, norm, eps)
+    chosen = _members(norm, eps, queries, "dlr" if classes >= TARGETED_LEAST else "margin")
+    return in_turn(batched, images, labels, streams, chosen, norm, eps)
 
 
 def members(settings: dict) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def _members(norm: str, eps: float, queries: int, ratio: str) -> list[Member]:
         (partial(climb, steps=QUICK, loss="margin"), {}),
         (partial(climb, steps=LONG), {}),
         (partial(aim, steps=SHORT, targets=FEW, loss="margin"), {}),
+        (partial(aim, loss=ratio, **towards), {"least": STILL}),
         (partial(onwards, queries=max(queries // WARM, 1)), {"warm": True}),
         (partial(anew, queries=part), {"least": STUCK}),
         (partial(climb, steps=LONG, restarts=STARTS), near),
