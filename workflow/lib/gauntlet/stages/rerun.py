@@ -58,6 +58,7 @@ def _crafted(survivors: Survivors) -> CraftedExamples:
     return CraftedExamples(
         survivors.examples[None].cpu(),
         *(column[None].cpu() for column in counts),
+        survivors.by[None].cpu() < 0,
         survivors.images[None, :0].cpu(),
         nothing,
     )
