@@ -45,8 +45,7 @@ def reran(model, images, labels, eps, queries=60, train=None, samples=1):
     survivors = Survivors(
         model, images, labels, torch.arange(COUNT), Threat("linf", eps), 64, 0, samples
     )
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
+    with torch.no_grad():
         done = list(run_means(survivors, train, samples, queries))
     return survivors, done
 
@@ -102,6 +101,20 @@ def test_smoothing_changes_the_gradient_only():
     ]
     errors = [float((slope - own).norm() / own.norm()) for slope in slopes]
     assert errors[1] < 0.5 * errors[0]
+
+
+def test_what_the_global_stream_holds_changes_nothing_and_stays():
+    model, images, labels, exact = linear()
+    mask, eps = plants.LabelOnly(model), float(exact.median())
+    found = []
+    for seed in (1, 2):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            before = torch.get_rng_state()
+            survivors, done = reran(mask, images, labels, eps, train=images)
+            assert torch.equal(torch.get_rng_state(), before)
+        found.append((survivors.examples, done))
+    assert torch.equal(found[0][0], found[1][0]) and found[0][1] == found[1][1]
 
 
 def test_nothing_is_left_to_do_once_all_is_broken():

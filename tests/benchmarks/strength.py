@@ -55,7 +55,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="streams of random numbers of ours")
     parser.add_argument("--networks", nargs="+", help="only those whose name holds one of these")
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--out", default="results/reference/benchmark/strength.json")
+    kept = "JSON file of the runs; those that are there are not made again"
+    parser.add_argument("--out", default="results/strength.json", help=kept)
     parser.add_argument("--one", nargs=3, metavar=("NETWORK", "SYSTEM", "SEED"))
     return parser.parse_args()
 

@@ -23,10 +23,8 @@ from gauntlet.core.rng import fixed_draws
 
 logger = logging.getLogger(__name__)
 TARGETS, STEPS, TRANSFER_STEPS = 3, 100, 40
-REACH, REACH_L2 = (
-    0.5,
-    0.05,
-)  # of eps: how far the noisy copies lie over which gradients are averaged
+# Of eps: how far the noisy copies lie over which gradients are averaged.
+REACH, REACH_L2 = 0.5, 0.05
 NOISY, SMOOTH_STEPS = 4, 50  # copies of an image, and steps with their gradient
 BOUNDARY_STEPS, FIRST_EVALS = 30, 50  # of the attack along the decision boundary
 
@@ -43,7 +41,8 @@ def run_means(
         rows = survivors.rows()
         if len(rows) == 0:
             return
-        found = means(name, rows)
+        with fixed_draws(survivors.seed, "rerun", name):  # noise of gradients, diverse images
+            found = means(name, rows)
         logger.info("%s breaks %d of %d images that were left", name, found, len(rows))
         yield name, found
 

@@ -10,7 +10,7 @@ from gauntlet.attacks.base.losses import margin
 from gauntlet.attacks.base.norm_balls import ball
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.rng import generator
+from gauntlet.core.rng import fixed_draws, generator
 
 EPOCHS, MOST_SEEN, BATCH, RATE = 20, 200_000, 64, 0.003  # passes through the images, and in all
 SMALLEST = 0.9  # share of its side that an image is shrunk to, at least, for diverse gradients
@@ -51,8 +51,8 @@ def trained(
     build, robust = NETWORKS[name]
     stream = generator(seed, "rerun substitute", name)
     answers = model(images).argmax(1)
-    torch.manual_seed(int(torch.randint(2**31, (1,), generator=stream)))
-    network = build(images.shape[1:], classes).to(images.device)
+    with fixed_draws(seed, "rerun substitute", name):
+        network = build(images.shape[1:], classes).to(images.device)
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     for _ in range(max(1, min(EPOCHS, MOST_SEEN // max(len(images), 1)))):
         for rows in torch.randperm(len(images), generator=stream).to(images.device).split(BATCH):

@@ -79,7 +79,7 @@ def contradictions(config: Config) -> list[str]:
         training, known = training_of(config, name), facts(FAMILY, settings["kind"])
         path = f"defenses.{name}"
         problems += [*_ramp(path, training, known), *_together(path, training)]
-        problems += [*_devices(path, training, known, config), *_files(path, settings, training)]
+        problems += [*_devices(path, training, known), *_files(path, settings, training)]
         problems += _labels(path, settings, training, config)
         problems += [text for made in _models(name, settings) for text in _given(config, made)]
     return problems + list(_circles(config))
@@ -132,12 +132,10 @@ def _together(path: str, training: Config) -> Iterator[str]:
         )
 
 
-def _devices(path: str, training: Config, known: PluginFacts, config: Config) -> Iterator[str]:
+def _devices(path: str, training: Config, known: PluginFacts) -> Iterator[str]:
     devices = training["devices"]
     if devices == 1:
         return
-    if config["compute"]["device"] == "mps":
-        yield f"{path}.devices is {devices}; allowed with compute.device 'mps' is 1."
     if known.get("ONE_PROCESS"):
         yield f"{path}.devices is {devices}; allowed with kind {known.path.stem} is 1."
     if training["awp"]:
