@@ -1,6 +1,10 @@
 """ONNX files written by hand."""
 
+import torch
 from torch import Tensor
+
+LAST = ("Flatten", ["h"], ["y"])  # a last node
+WEIGHT = ("w", torch.arange(54.0).reshape(2, 3, 3, 3) / 54)  # of a convolution
 
 
 def onnx_file(
