@@ -8,20 +8,17 @@ from gauntlet.attacks.deepfool import deepfool
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import admissible, distance
+from tests.helpers.boundaries import draw
 
 DUAL = {"linf": 1, "l2": 2}
 SHAPE, PIXELS, COUNT = (3, 4, 4), 48, 24
 
 
-def _draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 def _linear(classes, shape=SHAPE):
     """Give a model, images about mid-range, labels, and the exact distances of a norm."""
     pixels = torch.Size(shape).numel()
-    weights, bias = 20 * _draw(classes, pixels), 0.5 * _draw(classes, seed=1)
-    images = (0.5 + 0.03 * _draw(COUNT, *shape, seed=2)).clamp(0.4, 0.6)
+    weights, bias = 20 * draw(classes, pixels), 0.5 * draw(classes, seed=1)
+    images = (0.5 + 0.03 * draw(COUNT, *shape, seed=2)).clamp(0.4, 0.6)
     model = lambda points: (points - 0.5).flatten(1) @ weights.T + bias  # noqa: E731
     logits = model(images)
     labels = logits.argmax(1)
@@ -49,7 +46,7 @@ def net():
         model = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 32), nn.ReLU(), nn.Linear(32, 4))
     model.requires_grad_(False)
     model[1].weight *= 4
-    images = (0.5 + 0.5 * _draw(16, *SHAPE)).clamp(0, 1)
+    images = (0.5 + 0.5 * draw(16, *SHAPE)).clamp(0, 1)
     return model, images, model(images).argmax(1)
 
 

@@ -1,35 +1,28 @@
-"""Targeted FAB against distances that are known, and its projection against slow, plain ones."""
+"""Targeted FAB against distances that are known, its restarts, and its settings."""
 
 import pytest
 import torch
 from torch import nn
 
-from gauntlet.attacks.base.hyperplane import move_onto
 from gauntlet.attacks.deepfool import deepfool
 from gauntlet.attacks.fab_t import fab_t
 from gauntlet.core.batched_model import BatchedModel
 from gauntlet.core.image_rng import Streams
 from gauntlet.core.threat_models import admissible, distance
-
-NORMS = ("linf", "l2", "l1")
-SHAPE, PIXELS, COUNT = (3, 4, 4), 48, 24
-SPREADS = {"slack": 0.05, "range": 0.5, "edges": 1.5}  # of images about mid-range, then cut
-
-
-def _draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _images(spread, count=COUNT):
-    return (0.5 + spread * (2 * torch.rand(count, *SHAPE, generator=_seeded(7)) - 1)).clamp(0, 1)
-
-
-def _seeded(seed):
-    return torch.Generator().manual_seed(seed)
+from tests.helpers.boundaries import (
+    COUNT,
+    NORMS,
+    PIXELS,
+    SHAPE,
+    SPREADS,
+    draw,
+    nearest,
+    random_images,
+)
 
 
 def _linear(classes, seed=0):
-    weights, bias = 20 * _draw(classes, PIXELS, seed=seed), 5 * _draw(classes, seed=seed + 1)
+    weights, bias = 20 * draw(classes, PIXELS, seed=seed), 5 * draw(classes, seed=seed + 1)
     return (lambda points: (points - 0.5).flatten(1) @ weights.T + bias), weights, bias
 
 
@@ -46,70 +39,8 @@ def net():
         model = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 32), nn.ReLU(), nn.Linear(32, 4))
     model.requires_grad_(False)
     model[1].weight *= 4
-    images = _images(0.5, 16)
+    images = random_images(0.5, 16)
     return model, images, model(images).argmax(1)
-
-
-def shortest(points, normal, lack, norm):
-    """Give the length [M] of the shortest move in [0, 1] by plain means in float64, or infinity."""
-    points, normal, lack = points.double(), normal.double(), lack.double()
-    scale = normal.abs().amax(1)
-    normal, need = normal * (lack.sign() / scale)[:, None], lack.abs() / scale
-    steep, room = normal.abs(), torch.where(normal > 0, 1 - points, points)
-    if norm == "l1":  # the dual's best corner
-        corners = torch.where(steep > 0, 1 / steep, 0.0)
-        above = (corners[:, :, None] * steep[:, None, :] - 1).clamp(min=0)
-        length = (corners * need[:, None] - (above * room[:, None, :]).sum(2)).amax(1)
-    else:
-        rate = steep if norm == "l2" else torch.ones_like(steep)
-        low, high = torch.zeros_like(need), torch.full_like(need, 1e9)
-        for _ in range(300):
-            middle = (low + high) / 2
-            short = (steep * torch.minimum(middle[:, None] * rate, room)).sum(1) < need
-            low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-        move = torch.minimum(high[:, None] * rate, room) * (steep > 0)
-        length = torch.linalg.vector_norm(move, {"linf": torch.inf, "l2": 2}[norm], dim=1)
-    return torch.where((steep * room).sum(1) >= need, length, torch.inf)
-
-
-def nearest(images, labels, weights, bias, norm):
-    """Give the exact distance [N] to the nearest boundary of a linear model inside [0, 1]."""
-    flat = images.flatten(1)
-    logits, spans = (flat - 0.5) @ weights.T + bias, []
-    for other in range(len(weights)):
-        lack = logits.gather(1, labels[:, None])[:, 0] - logits[:, other]
-        span = shortest(flat, weights[other] - weights[labels], lack, norm)
-        spans.append(torch.where(labels == other, torch.inf, span))
-    return torch.stack(spans).amin(0)
-
-
-@pytest.mark.parametrize("scale", (1e-12, 1.0, 1e12))
-@pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS)
-@pytest.mark.parametrize("norm", NORMS)
-def test_projection_is_exact(norm, spread, scale):
-    points = _images(spread, 200).flatten(1)
-    normal = _draw(200, PIXELS) * scale
-    normal[:50, ::3] = 0
-    # from next to nothing to nearly all that [0, 1] leaves
-    most = (normal.abs() * torch.where(normal > 0, 1 - points, points)).sum(1)
-    lack = most * torch.linspace(1e-4, 0.98, 200)
-    lack[::2] *= -1
-    normal[::2] *= -1
-    move = move_onto(points, normal, lack, norm)
-    order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
-    length = torch.linalg.vector_norm(move.double(), order, dim=1)
-    assert ((points + move >= -1e-6) & (points + move <= 1 + 1e-6)).all()
-    torch.testing.assert_close((normal * move).sum(1), lack, rtol=1e-4, atol=0)
-    torch.testing.assert_close(length, shortest(points, normal, lack, norm), rtol=1e-4, atol=0)
-
-
-@pytest.mark.parametrize("norm", NORMS)
-def test_projection_goes_as_far_as_it_can(norm):
-    points, normal = _images(0.5, 8).flatten(1), _draw(8, PIXELS)
-    move = move_onto(points, normal, torch.full((8,), 1e3), norm)
-    assert torch.allclose(points + move, (normal > 0).float(), atol=1e-6)
-    for slope, lack in ((torch.zeros_like(normal), 1.0), (normal, 0.0)):
-        assert (move_onto(points, slope, torch.full((8,), lack), norm) == 0).all()
 
 
 @pytest.mark.parametrize("classes", (2, 5))
@@ -117,7 +48,7 @@ def test_projection_goes_as_far_as_it_can(norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_minimal_distance_of_a_linear_model_is_found(norm, spread, classes):
     model, weights, bias = _linear(classes)
-    images = _images(spread)
+    images = random_images(spread)
     labels = model(images).argmax(1)
     exact = nearest(images, labels, weights, bias, norm)
     result = _run(model, images, labels, norm=norm, steps=30, targets=classes - 1)
@@ -149,7 +80,7 @@ def test_aims_beside_the_likeliest_matter(norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_near_enough_is_done_and_costs_less(norm):
     model, weights, bias = _linear(4)
-    images = _images(0.05)
+    images = random_images(0.05)
     labels = model(images).argmax(1)
     exact = nearest(images, labels, weights, bias, norm)
     eps = float(exact.median()) * 1.0001
@@ -238,7 +169,7 @@ def test_every_run_starts_elsewhere(norm):
             starts.extend(points.detach()[:1])
         return points.flatten(1)[:, :3] * 0 + torch.tensor([1.0, 0.0, 0.0])
 
-    image = _images(0.2, 1)
+    image = random_images(0.2, 1)
     _run(BatchedModel(model, 1), image, torch.tensor([0]), norm=norm, eps=0.2, steps=1, restarts=3)
     assert len(starts) == 6 and all(torch.equal(start, image[0]) for start in starts[:2])
     assert len({start.numpy().tobytes() for start in starts}) == 5

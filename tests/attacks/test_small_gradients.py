@@ -6,7 +6,7 @@ from torch import nn
 
 from gauntlet.attacks.base.gradients import length, unit
 from gauntlet.attacks.base.norm_balls import ball
-from tests.attacks.test_entry import data, network, predicted, run
+from tests.helpers.attacked import data, network, predicted, run
 
 SIZES = [1e-44, 1e-30, 1e-20, 1e-6, 1.0, 1e18, 1e30]
 

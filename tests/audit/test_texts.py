@@ -12,9 +12,9 @@ from gauntlet.audit._broken import BrokenImages
 from gauntlet.audit._finding import Finding, measured
 from gauntlet.audit.calibration import calibration
 from gauntlet.audit.linearity import linearity
-from tests.attacks.test_entry import BAD
 from tests.helpers import audited
 from tests.helpers.audited import CHECKS
+from tests.helpers.bad_inputs import BAD
 
 
 class Scaled(nn.Module):

@@ -6,7 +6,8 @@ import torch
 from gauntlet.certify.crown import crown
 from gauntlet.certify.ibp import ibp
 from gauntlet.certify.smoothing import smoothing
-from tests.attacks.test_entry import BAD, data, network, predicted
+from tests.helpers.attacked import data, network, predicted
+from tests.helpers.bad_inputs import BAD
 
 KINDS = {
     "ibp": lambda *given: ibp(*given, eps=0.01, radius=False),
