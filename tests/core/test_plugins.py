@@ -9,18 +9,13 @@ import pytest
 from gauntlet import certify
 from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
-from tests.helpers.own_plugins import ATTACK, CERTIFICATE, forgotten, written
-
-
-@pytest.fixture(autouse=True)
-def forget(monkeypatch):
-    with forgotten(monkeypatch):
-        yield
-
-
-@pytest.fixture
-def own(tmp_path):
-    return written(tmp_path / "own")
+from tests.helpers.own_plugins import (
+    ATTACK,
+    CERTIFICATE,
+    forgotten,  # noqa: F401
+    own_folder,  # noqa: F401
+    written,
+)
 
 
 def test_own_plug_ins_are_loaded_beside_the_package(own):

@@ -2,6 +2,7 @@
 
 import types
 
+import pytest
 import torch
 
 from gauntlet.certify import Certificate
@@ -17,6 +18,7 @@ CROWN = {"kind": "crown", "norm": "linf", "slopes": "adaptive", "intermediate": 
 PGD = {"kind": "pgd", "norm": "linf", "steps": 5, "step": 0.1}
 
 
+@pytest.fixture(scope="module", name="model")
 def trained() -> torch.nn.Module:
     """Give the network, in eval mode."""
     fresh = tiny.model(MLP)
@@ -24,6 +26,7 @@ def trained() -> torch.nn.Module:
     return fresh.eval().requires_grad_(False)
 
 
+@pytest.fixture(scope="module", name="eval_images")
 def thirty_images() -> craft.EvalImages:
     """Give images of which three have a label that the network does not give."""
     made = tiny.part(30, 2)

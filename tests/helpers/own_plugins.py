@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from gauntlet.core import plugins
 
@@ -122,6 +123,11 @@ def written(folder: Path, files: dict[str, str] = FILES) -> Path:
     return folder
 
 
+@pytest.fixture(name="own")
+def own_folder(tmp_path) -> Path:
+    return written(tmp_path / "own")
+
+
 def study_of(folder: Path | str) -> dict:
     """Give a configuration that uses each of them."""
     return {
@@ -154,9 +160,9 @@ def study_of(folder: Path | str) -> dict:
     }
 
 
-@contextmanager
+@pytest.fixture(autouse=True)
 def forgotten(monkeypatch) -> Iterator[None]:
-    """Leave no plug-in behind that is used within."""
+    """Leave no plug-in behind that a test uses."""
     monkeypatch.setenv(plugins.ENVIRONMENT, "[]")
     before = set(sys.modules)
     yield

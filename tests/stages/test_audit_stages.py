@@ -8,28 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from audit_model import audit_model
 from evaluate_robustness import evaluate_robustness
 from gauntlet.core import records
-from gauntlet.core.errors import GauntletError
 from gauntlet.evaluation import attack_ledger
 from gauntlet.evaluation.summary import summarize
 from gauntlet.reporting import audit_columns, cells, tables
-from gauntlet.stages import inputs
 from gauntlet.study import audit_gate
 from publish_tables import publish_tables
 from rerun_attack import rerun_attack
 from tests.helpers import audited, tricks
-from tests.helpers.builders import ledger_row, write_table
+from tests.helpers.audit_files import (
+    NAMES,
+    SPEC,
+    N,
+    audit,
+    audit_folder,  # noqa: F401
+    data,
+    found_model,  # noqa: F401
+)
 
-N = 40
-NAMES = {"dataset": "digits", "model": "cnn", "defense": "masked", "seed": 0}
-SPEC = {
-    **{"model": {}, "seed": 0, "batch": 128, "device": "cpu", "threads": 1, "name": "masked"},
-    **{"norm": "linf", "eps": audited.EPS, "images": 40, "budget": dict(audited.BUDGET)},
-    **{"attacks": ["pgd"], "transfer": [], "single_step": False, "rerun": True},
-    "checks": ["gradients", "finite_differences", "overfitting", "certificates"],
-}
 RERUN = {
     **{key: SPEC[key] for key in ("model", "seed", "batch", "device", "threads")},
     **{
@@ -39,61 +36,6 @@ RERUN = {
         "threats": [["l2", 0.5], ["linf", audited.EPS]],
     },
 }
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A folder with data, a training's files, and a ledger in which nothing fell."""
-    folder = tmp_path_factory.mktemp("audit")
-    train, _, test = audited.digits()
-    images = torch.cat([train.images[:300], test.images[:N]])
-    np.save(folder / "images.npy", (images * 16).round().to(torch.uint8).numpy())
-    labels = torch.cat([train.labels[:300], test.labels[:N]])
-    np.save(folder / "labels.npy", labels.numpy())
-    meta = {"shape": [1, 8, 8], "classes": list("0123456789"), "max_value": 16, "source": "digits"}
-    records.write_json(folder / "data.json", meta)
-    split = {"train": list(range(300)), "test": list(range(300, 300 + N))}
-    records.write_json(folder / "split.json", split)
-    model, history = audited.trained("pgd")
-    records.write_rows(folder / "history.csv", history[0], history)
-    record = {"selection": "last", "selected_epoch": len(history), "warnings": []}
-    records.write_json(folder / "train.json", record)
-    predicted = model(test.images[:N]).argmax(1).tolist()
-    rows = [
-        ledger_row(300 + place, label, eps=audited.EPS, linf=audited.EPS)
-        | {"clean_prediction": answer, "adversarial_prediction": answer}
-        for place, (label, answer) in enumerate(zip(labels[300:].tolist(), predicted, strict=True))
-    ]
-    write_table(folder / "ledger.csv", rows)
-    return folder
-
-
-@pytest.fixture
-def model(monkeypatch):
-    """Let the stages find a model under its weights' name."""
-    found = {"": audited.trained("pgd")[0]}
-    monkeypatch.setattr(inputs, "trained_model", lambda spec, meta, weights: found[""])
-    return found
-
-
-def data(folder):
-    return {
-        **{"images": str(folder / "images.npy"), "labels": str(folder / "labels.npy")},
-        **{"meta": str(folder / "data.json"), "split": str(folder / "split.json"), "weights": ""},
-    }
-
-
-def audit(folder, out, certificates=(), **change):
-    audit_model(
-        **data(folder),
-        **{"history": str(folder / "history.csv"), "train": str(folder / "train.json")},
-        **{"ledgers": [str(folder / "ledger.csv")], "transfers": []},
-        certificates=[str(path) for path in certificates],
-        **{"record": str(out / "audit.json"), "page": str(out / "audit.md")},
-        **{"found": str(out / "found.csv"), "examples": str(out / "found.npy")},
-        spec=SPEC | change,
-    )
-    return json.loads((out / "audit.json").read_text())
 
 
 def rerun(folder, out, **change):
@@ -196,70 +138,6 @@ def test_tables_are_published_with_the_audit(files, model, tmp_path):
     publish_tables(rows, [], [rows], *outputs, spec={"study": "mine"})
     assert "| audit" in (tmp_path / "s.md").read_text()
     assert "Audit: the worst verdict" in (tmp_path / "s.tex").read_text()
-
-
-CERTIFIED = {"classifier": "base", "norm": "linf", "eps": 0.05, "margin": 0.1, "certified": 1}
-CERTIFIED |= {"radius": 0.05, "abstained": 0, "note": ""}
-
-
-def certificate(path, ledger, **change):
-    """Write a certificate of the images in a ledger."""
-    seen = csv.DictReader(ledger.open())
-    rows = [
-        {name: row[name] for name in ("index", "label")}
-        | {"clean_prediction": row["label"]}
-        | CERTIFIED
-        | change
-        for row in seen
-    ]
-    return write_table(path, rows)
-
-
-def fallen_ledger(files, out, label=3, far=0.04):
-    """Write a ledger in which the image at place 300 falls to an example as near as `far`."""
-    rows = list(csv.DictReader((files / "ledger.csv").open()))
-    label = int(rows[0]["label"])
-    rows[0] |= {"clean_prediction": label, "adversarial_prediction": (label + 1) % 10}
-    rows[0] |= {"success": 1, "linf": far}
-    shutil.copytree(files, out)
-    write_table(out / "ledger.csv", rows)
-    return out
-
-
-@pytest.mark.parametrize(("far", "clash"), [(0.04, True), (0.06, False)])
-def test_a_certified_image_that_fell_ends_the_run(files, model, tmp_path, far, clash):
-    folder, out = fallen_ledger(files, tmp_path / "fallen", far=far), tmp_path
-    none = {"certified": 0, "radius": 0.0}
-    proof = certificate(tmp_path / "proof.csv", folder / "ledger.csv", **none)
-    rows = list(csv.DictReader(proof.open()))
-    rows[0] |= {"certified": 1, "radius": 0.05}
-    write_table(proof, rows)
-    if clash:
-        with pytest.raises(GauntletError, match="Image 300 is certified by .* at linf"):
-            audit(folder, out, [proof])
-    else:
-        record = audit(folder, out, [proof])
-        assert record["findings"][-1]["evidence"] == {"certified_images": 1, "contradictions": 0}
-
-
-def test_a_smoothed_classifiers_certificate_says_nothing_of_the_model(files, model, tmp_path):
-    proof = certificate(tmp_path / "proof.csv", files / "ledger.csv", classifier="smoothed")
-    record = audit(files, tmp_path, [proof])
-    assert record["findings"][-1]["verdict"] == "skipped"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("index,label\n1,2\n", "proof.csv lacks the column"),
-        ("index,label\n1,x\n", "proof.csv is no readable certificate"),
-    ],
-)
-def test_a_bad_certificate_is_named(files, model, tmp_path, text, message):
-    path = tmp_path / "proof.csv"
-    path.write_text(text)
-    with pytest.raises(GauntletError, match=message):
-        audit(files, tmp_path, [path])
 
 
 def test_a_model_that_is_never_right_is_not_audited(files, model, tmp_path):

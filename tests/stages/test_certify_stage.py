@@ -13,29 +13,12 @@ from tests.helpers import builders
 from tests.helpers.certified import (
     EPS,
     certify_spec,
-    thirty_images,
-    trained,
+    thirty_images,  # noqa: F401
+    trained,  # noqa: F401
     write_proof,
 )
 
 SMOOTH = {"kind": "smoothing", "norm": "l2", "sigma": 0.25, "n0": 20, "n": 200, "alpha": 0.001}
-
-
-@pytest.fixture(scope="module")
-def model():
-    return trained()
-
-
-@pytest.fixture(scope="module")
-def eval_images():
-    return thirty_images()
-
-
-@pytest.fixture(autouse=True)
-def _determinism():
-    before = torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.use_deterministic_algorithms(before)
 
 
 def test_a_ledger_has_every_image_at_every_eps(model, eval_images, tmp_path):

@@ -21,8 +21,8 @@ from gauntlet.evaluation.summary import summarize
 from gauntlet.reporting import gate_page, tables
 from gauntlet.stages import failure
 from tests.helpers import audited
+from tests.helpers.audit_files import NAMES, SPEC, audit_folder, data, found_model  # noqa: F401
 from tests.helpers.builders import ledger_row, write_table
-from tests.stages.test_audit_stages import NAMES, SPEC, data, files, model  # noqa: F401
 from transfer_examples import transfer_examples
 
 POINTS = [
@@ -48,7 +48,7 @@ class Failing(torch.nn.Module):
 
 
 @pytest.fixture
-def failing(model):  # noqa: F811
+def failing(model):
     model[""] = Failing(audited.trained("pgd")[0], RuntimeError("odd size\nsecond line"))
     return model
 
@@ -70,7 +70,7 @@ def evaluate(out, ledgers, attacks, train, **more):
     return json.loads((out / "rows.json").read_text())
 
 
-def test_an_attack_that_fails_says_why_in_the_place_of_its_ledger(files, failing, tmp_path):  # noqa: F811
+def test_an_attack_that_fails_says_why_in_the_place_of_its_ledger(files, failing, tmp_path):
     why, ledger = craft(files, tmp_path)
     assert why == "RuntimeError: odd size"
     found = read_failures(ledger, "broken")
@@ -81,7 +81,7 @@ def test_an_attack_that_fails_says_why_in_the_place_of_its_ledger(files, failing
     assert np.load(tmp_path / "examples.npy").shape == np.load(tmp_path / "draws.npy").shape == (0,)
 
 
-def test_examples_that_a_training_waits_for_fail_their_job(files, failing, tmp_path):  # noqa: F811
+def test_examples_that_a_training_waits_for_fail_their_job(files, failing, tmp_path):
     with pytest.raises(RuntimeError, match="odd size"):
         craft(files, tmp_path, part="train")
 
@@ -89,13 +89,13 @@ def test_examples_that_a_training_waits_for_fail_their_job(files, failing, tmp_p
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left"), MemoryError(), RuntimeError("can't allocate memory")]
 )
-def test_the_machines_errors_fail_their_job(files, model, tmp_path, error):  # noqa: F811
+def test_the_machines_errors_fail_their_job(files, model, tmp_path, error):
     model[""] = Failing(audited.trained("pgd")[0], error)
     with pytest.raises(type(error)):
         craft(files, tmp_path)
 
 
-def test_the_row_is_marked_and_the_worst_case_withheld(files, failing, tmp_path):  # noqa: F811
+def test_the_row_is_marked_and_the_worst_case_withheld(files, failing, tmp_path):
     _, ledger = craft(files, tmp_path)
     record = evaluate(tmp_path, [files / "ledger.csv", ledger], ["pgd", "broken"], train=files)
     rows = {(row["attack"], row["eps"]): row for row in record["rows"]}
@@ -114,7 +114,7 @@ def test_the_row_is_marked_and_the_worst_case_withheld(files, failing, tmp_path)
     assert "RuntimeError: odd size" in (tmp_path / "rows.csv").read_text()
 
 
-def test_a_worst_case_without_one_of_its_attacks_is_withheld(files, failing, tmp_path):  # noqa: F811
+def test_a_worst_case_without_one_of_its_attacks_is_withheld(files, failing, tmp_path):
     _, ledger = craft(files, tmp_path)
     second = [ledger_row(300 + i, i % 10) for i in range(40)]
     for row, other in zip(second, read_rows(files / "ledger.csv"), strict=True):
@@ -129,7 +129,7 @@ def test_a_worst_case_without_one_of_its_attacks_is_withheld(files, failing, tmp
     assert not verdict.met and "not measured" in gate_page.shortfalls([verdict])[0]
 
 
-def test_a_model_on_which_everything_fails_keeps_its_row(files, failing, tmp_path):  # noqa: F811
+def test_a_model_on_which_everything_fails_keeps_its_row(files, failing, tmp_path):
     _, ledger = craft(files, tmp_path)
     record = evaluate(tmp_path, [ledger], ["broken"], train=files)
     assert {row["clean_accuracy"] for row in record["rows"]} == {None}
@@ -137,7 +137,7 @@ def test_a_model_on_which_everything_fails_keeps_its_row(files, failing, tmp_pat
     assert table.rows[0][1:] == ("–", "–") or set(table.rows[0][1:]) == {"–"}
 
 
-def test_an_audit_that_fails_says_why(files, model, tmp_path):  # noqa: F811
+def test_an_audit_that_fails_says_why(files, model, tmp_path):
     model[""] = Failing(audited.trained("pgd")[0], TypeError("no gradient here"))
     paths = {"record": "audit.json", "page": "audit.md", "found": "found.csv", "examples": "f.npy"}
     why = audit_model(
@@ -155,7 +155,7 @@ def test_an_audit_that_fails_says_why(files, model, tmp_path):  # noqa: F811
     assert tables.headline_table(summarize(record["rows"])).rows[0][-1] == failure.VERDICT
 
 
-def test_examples_of_an_attack_that_failed_cannot_be_transferred(files, failing, tmp_path):  # noqa: F811
+def test_examples_of_an_attack_that_failed_cannot_be_transferred(files, failing, tmp_path):
     craft(files, tmp_path)
     ledger = str(tmp_path / "transfer.csv")
     draws = str(tmp_path / "draws.npy")
@@ -164,7 +164,7 @@ def test_examples_of_an_attack_that_failed_cannot_be_transferred(files, failing,
     assert {one.access for one in read_failures(ledger, "pgd", "baseline")} == {"transfer"}
 
 
-def test_one_shard_that_fails_is_the_whole_attacks_failure(files, failing, model, tmp_path):  # noqa: F811
+def test_one_shard_that_fails_is_the_whole_attacks_failure(files, failing, model, tmp_path):
     shards = []
     for number in (1, 2):
         out = tmp_path / str(number)
@@ -180,7 +180,7 @@ def test_one_shard_that_fails_is_the_whole_attacks_failure(files, failing, model
     assert [one.n for one in read_failures(out[2], "broken")] == [40, 40]
 
 
-def test_a_study_with_a_failure_is_red_and_forgets_what_failed(files, failing, tmp_path):  # noqa: F811
+def test_a_study_with_a_failure_is_red_and_forgets_what_failed(files, failing, tmp_path):
     _, ledger = craft(files, tmp_path)
     evaluate(tmp_path, [files / "ledger.csv", ledger], ["pgd", "broken"], train=files)
     study = {"study": "mine", "datasets": ["digits"], "models": ["cnn"], "defenses": ["masked"]}

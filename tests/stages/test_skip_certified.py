@@ -20,27 +20,10 @@ from tests.helpers.certified import (
     certify_spec,
     craft_spec,
     liar,
-    thirty_images,
-    trained,
+    thirty_images,  # noqa: F401
+    trained,  # noqa: F401
     write_proof,
 )
-
-
-@pytest.fixture(scope="module")
-def model():
-    return trained()
-
-
-@pytest.fixture(scope="module")
-def eval_images():
-    return thirty_images()
-
-
-@pytest.fixture(autouse=True)
-def _determinism():
-    before = torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.use_deterministic_algorithms(before)
 
 
 def spared(tmp_path, model, eval_images, spec, settings=CROWN):

@@ -3,8 +3,8 @@
 import pytest
 
 from gauntlet.study.own_files import own_file_problems
+from tests.helpers.external_studies import study
 from tests.helpers.overlays import BASE, completed
-from tests.study.test_external_config import study
 
 FOLDER = {"source": "image_folder", "size": [8, 8]}
 

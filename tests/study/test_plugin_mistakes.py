@@ -5,20 +5,16 @@ import pytest
 from gauntlet.core.errors import GauntletError
 from gauntlet.study.schema import complete
 from tests.helpers.overlays import SCHEMA, completed
-from tests.helpers.own_plugins import ATTACK, CERTIFICATE, FILES, forgotten, study_of, written
+from tests.helpers.own_plugins import (
+    ATTACK,
+    CERTIFICATE,
+    FILES,
+    forgotten,  # noqa: F401
+    own_folder,  # noqa: F401
+    study_of,
+    written,
+)
 from tests.helpers.snakes import merged
-
-
-@pytest.fixture(autouse=True)
-def forget(monkeypatch):
-    with forgotten(monkeypatch):
-        yield
-
-
-@pytest.fixture
-def own(tmp_path):
-    return written(tmp_path / "own")
-
 
 NORMLESS = ATTACK.replace("norm: str, eps: float, ", "")
 MISTAKES = {

@@ -18,22 +18,18 @@ from gauntlet.study.plan import Plan
 from gauntlet.study.resolve import attack_points
 from gauntlet.study.schema import complete, load_schema
 from tests.helpers.overlays import SCHEMA, completed
-from tests.helpers.own_plugins import ATTACK, FILES, forgotten, study_of, written
+from tests.helpers.own_plugins import (
+    ATTACK,
+    FILES,
+    forgotten,  # noqa: F401
+    own_folder,  # noqa: F401
+    study_of,
+    written,
+)
 from tests.helpers.places import ROOT
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 KINDS = {"attack": "attacks", "certificate": "certify"}
-
-
-@pytest.fixture(autouse=True)
-def forget(monkeypatch):
-    with forgotten(monkeypatch):
-        yield
-
-
-@pytest.fixture
-def own(tmp_path):
-    return written(tmp_path / "own")
 
 
 @pytest.mark.parametrize("family", plugins.SUBFOLDERS)
