@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gauntlet.core.fast_layers import FastLayers
+from gauntlet.core.input_grad import for_weights
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import load
 from gauntlet.training.adversarial_weights import perturbed
@@ -149,7 +151,7 @@ class Learner:
         return Update(loss, sum(update.cosines for update in found))
 
     def _update(self, batch: tuple) -> Update:
-        with self._moved_weights(batch):
+        with FastLayers(for_weights), self._moved_weights(batch):
             loss, mean = self.losses(*batch)
             if not bool(mean.isfinite()):
                 raise FloatingPointError("the loss is not finite")
