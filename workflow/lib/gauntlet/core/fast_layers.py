@@ -5,15 +5,16 @@ from collections.abc import Callable
 from torch.nn.functional import conv2d
 from torch.overrides import TorchFunctionMode
 
-from gauntlet.core import max_pool
+from gauntlet.core import flattening, max_pool
 
 
 class FastLayers(TorchFunctionMode):
-    """While it lasts, max pooling and convolutions on few channels are those of this room.
+    """While it lasts, max pooling, flattening and narrow convolutions are those of this room.
 
-    Pooling gives PyTorch's numbers to the bit. `convolve` takes the arguments of `conv2d` and gives
-    its result, or None where PyTorch's own way is to be taken: `input_grad.for_images` where only a
-    gradient by the images is asked for, `input_grad.for_weights` in a training step.
+    Pooling and flattening give PyTorch's numbers to the bit. `convolve` takes the arguments of
+    `conv2d` and gives its result, or None where PyTorch's own way is to be taken:
+    `input_grad.for_images` where only a gradient by the images is asked for,
+    `input_grad.for_weights` in a training step.
     """
 
     def __init__(self, convolve: Callable | None = None):
@@ -27,4 +28,6 @@ class FastLayers(TorchFunctionMode):
             found = self.convolve(*args, **kwargs)
         elif function in max_pool.FUNCTIONS:
             found = max_pool.pooled(*args, **kwargs)
+        elif function in flattening.FUNCTIONS:
+            found = flattening.flattened(*args, **kwargs)
         return function(*args, **kwargs) if found is None else found

@@ -70,6 +70,7 @@ class _HalvedMaximum(torch.autograd.Function):
         if torch.is_grad_enabled():  # this gradient is differentiated again
             return _padded(_joined(_joined(gradient, down, 3), across, 4), ctx.size)
         fill = _fill_last if ctx.last else _fill
+        gradient = gradient.contiguous(memory_format=_kept(ctx.last))
         columns = _empty(gradient, across.shape, ctx.last)
         fill(columns[..., 0::2, :], columns[..., 1::2, :], gradient, down)
         image = _empty(gradient, ctx.size, ctx.last)
@@ -90,8 +91,11 @@ def _even(image: Tensor) -> Tensor:
 
 
 def _empty(like: Tensor, size, last: bool) -> Tensor:
-    kept = LAST if last else torch.contiguous_format
-    return torch.empty(size, dtype=like.dtype, memory_format=kept)
+    return torch.empty(size, dtype=like.dtype, memory_format=_kept(last))
+
+
+def _kept(last: bool) -> torch.memory_format:
+    return LAST if last else torch.contiguous_format
 
 
 def _fill_last(first: Tensor, second: Tensor, gradient: Tensor, difference: Tensor) -> None:

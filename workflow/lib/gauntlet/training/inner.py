@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from gauntlet.attacks import bind
 from gauntlet.core.batched_model import BatchedModel
-from gauntlet.core.image_rng import Streams
 from gauntlet.core.fast_layers import FastLayers
+from gauntlet.core.image_rng import Streams
 from gauntlet.core.input_grad import for_images
 from gauntlet.models import evaluating
 from gauntlet.training.gradient_watch import GradientWatch

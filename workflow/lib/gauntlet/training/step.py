@@ -20,6 +20,7 @@ from gauntlet.training.freezing import freeze_first, train_mode
 from gauntlet.training.gradient_watch import GradientWatch
 from gauntlet.training.inner import Inner
 from gauntlet.training.memory import Memory
+from gauntlet.training.memory_format import lay_out
 from gauntlet.training.optimizers import make_optimizer, set_learning_rate
 from gauntlet.training.precision import widened
 from gauntlet.training.ramp import radius_share
@@ -108,6 +109,7 @@ class Learner:
         teacher: nn.Module | None = None,
     ):
         self.model, self.training = model, spec["training"]
+        lay_out(model, self.training["memory_format"])
         self.frozen = freeze_first(model, self.training["freeze"])
         self.optimizer = make_optimizer(model, self.training)
         self.average = WeightAverage(model, self.training)
