@@ -15,6 +15,7 @@ from gauntlet.study import (
     preprocess_jobs,
     specs,
     specs_models,
+    specs_reference,
     specs_tables,
     table_needs,
 )
@@ -106,6 +107,12 @@ COMPLETE = OTHERS | {
     "rows": Need(("collect_results",), table_needs.table),
     "results": Need(FALLIBLE, job_needs.fallible, drawn=False),
 }
+COMPARED = {
+    "summary": Need(("publish_tables",), table_needs.tables, drawn=False),
+    "trainings": MODELS._replace(drawn=False),
+    "results": Need(FALLIBLE, job_needs.fallible, drawn=False),
+}
+VERIFIED = {"record": Need(("compare_reference",), table_needs.comparison, drawn=False)}
 
 JOBS: dict[str, JobKind] = {
     "download_data": JobKind(specs.data_spec, ("dataset",), paths.DATA, "download"),
@@ -230,5 +237,11 @@ JOBS: dict[str, JobKind] = {
     ),
     "gate": JobKind(audit_gate.gate_spec, ("study",), paths.STUDY, "gate", TABLE),
     "complete_study": JobKind(specs.study_spec, ("study",), paths.STUDY, "complete", COMPLETE),
+    "compare_reference": JobKind(
+        specs_reference.reference_spec, ("study",), paths.STUDY, "reference", COMPARED
+    ),
+    "verify_reference": JobKind(
+        specs.study_spec, ("study",), paths.STUDY, "reference_verified", VERIFIED
+    ),
     "pass_gate": JobKind(specs.study_spec, ("study",), paths.STUDY, "gate_passed", PASSED),
 }

@@ -26,6 +26,11 @@ def gate(config: Config, names: Names) -> Iterator[JobName]:
     yield JobName("gate", {"study": names["study"]})
 
 
+def comparison(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the job that holds a study against what is kept of it."""
+    yield JobName("compare_reference", {"study": names["study"]})
+
+
 def study_results(config: Config, names: Names) -> Iterator[JobName]:
     """Give the jobs that make a study's tables, figures and the record of its gate."""
     own = {"study": names["study"]}
