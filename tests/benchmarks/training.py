@@ -27,7 +27,7 @@ from gauntlet.data import load_dataset
 from gauntlet.models import build_model
 from tests.benchmarks import training_table
 from tests.benchmarks.training_defenses import measure_defenses
-from tests.benchmarks.training_systems import SYSTEMS, Task
+from tests.benchmarks.training_systems import SYSTEMS, TASKS, TO_ACCURACY, Task
 
 SHAPE, BATCH = (1, 28, 28), 128
 VALIDATION_FROM = 50_000  # place of the first validation image in MNIST's training part
@@ -69,15 +69,18 @@ def main() -> None:
     device.prepare({"threads": 1, "device": "cpu"})
     images, labels = _mnist()
     there = [name for name in options.systems if _is_installed(name)]
+    quick = [name for name in there if name in SYSTEMS]
     for name in set(options.systems) - set(there):
         print(f"{name}: not installed, left out")
     out = Path(options.out)
     record = records.read_json(out) if out.exists() else {}
     record["machine"] = device.describe() | {"python": platform.python_version(), "threads": 1}
     if "speed" in options.parts:
-        record["speed"] = _speed(there, images, labels, options)
+        record["speed"] = _speed(quick, images, labels, options)
     if "accuracy" in options.parts:
-        record["accuracy"] = _accuracy(there, images, labels, options)
+        known = [row for row in record.get("accuracy", []) if row["system"] not in there]
+        rows = known + _accuracy(there, images, labels, options)
+        record["accuracy"] = sorted(rows, key=lambda row: [*TO_ACCURACY].index(row["system"]))
     if "defenses" in options.parts:
         task = Task(images[:BATCH], labels[:BATCH], options.eps, 1)
         record["defenses"] = measure_defenses(task, network, options.rounds)
@@ -91,7 +94,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ["speed", "accuracy", "defenses"]
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
-    parser.add_argument("--systems", nargs="+", default=[*SYSTEMS], choices=[*SYSTEMS])
+    parser.add_argument("--systems", nargs="+", default=[*TO_ACCURACY], choices=[*TO_ACCURACY])
     parser.add_argument("--eps", type=float, default=0.2)
     parser.add_argument("--images", type=int, default=8000, help="training images")
     parser.add_argument("--validation", type=int, default=300, help="validation images")
@@ -167,16 +170,17 @@ def _accuracy(names: list[str], images: Tensor, labels: Tensor, options) -> list
     rows = []
     for name in names:
         cyclic = "PGD" not in name and "Madry" not in name
-        epochs = options.cycle if cyclic else options.epochs
-        task = Task(images[: options.images], labels[: options.images], options.eps, epochs)
+        given = {"epochs": options.cycle if cyclic else options.epochs} | TASKS.get(name, {})
+        some = slice(0, options.images)
+        task = Task(images[some], labels[some], options.eps, **given)
         torch.manual_seed(0)
         model = network(task.images)
         watch = Watch(images[held], labels[held], options.eps, options.goal, options.limit)
         with contextlib.suppress(Reached):
-            SYSTEMS[name](model, task, watch)
+            TO_ACCURACY[name](model, task, watch)
         last = watch.curve[-1]
         reached = last["seconds"] if last["robust"] >= options.goal else None
-        settings = {"goal": options.goal, "epochs": epochs, "images": options.images}
+        settings = {"goal": options.goal, "images": options.images} | given
         rows.append({"system": name, "reached": reached, **settings, "curve": watch.curve})
         print(name, watch.curve, file=sys.stderr, flush=True)
     return rows

@@ -192,6 +192,14 @@ SYSTEMS: dict[str, System] = {
     "gauntlet, FGSM-RS, bfloat16": ours({"kind": "adversarial", "attack": "fgsm"}, **FAST),
     "gauntlet, N-FGSM, bfloat16": ours({"kind": "n_fgsm", "eps": None}, **FAST),
 }
+SHORT = {"epochs": 1, "batch": 32}  # config/fast_training.yaml: one cycle, many small updates
+AS_OURS = "fast_adversarial, our batch and cycle"
+TASKS = {  # what systems change in the task of training to an accuracy
+    "gauntlet, FGSM-RS, bfloat16": SHORT,
+    "gauntlet, N-FGSM, bfloat16": SHORT,
+    AS_OURS: SHORT,
+}
+TO_ACCURACY = SYSTEMS | {AS_OURS: fast_adversarial}
 SAME = {  # the systems of the same algorithm: of ours, what each is held against
     "torchattacks, PGD": ("torchattacks, PGD", "ART, Madry"),
     "fast_adversarial": ("fast_adversarial", "ART, FBF"),

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from tests.benchmarks.training_systems import SAME
+from tests.benchmarks.training_systems import AS_OURS, SAME
 
 OURS = "gauntlet"
 
@@ -11,7 +11,7 @@ def page(record: dict) -> str:
     """Write a record of the benchmark as Markdown."""
     makers = {"speed": _speed, "accuracy": _accuracy, "defenses": _defenses}
     parts = ["# Training beside other libraries"]
-    parts += [make(record[name]) for name, make in makers.items() if name in record]
+    parts += [make(record[name]) for name, make in makers.items() if record.get(name)]
     machine = ", ".join(f"{key} {value}" for key, value in sorted(record["machine"].items()))
     return "\n\n".join([*parts, f"article_cnn on MNIST; {machine}."]) + "\n"
 
@@ -26,7 +26,8 @@ def speed_ratio(rows: list[dict], row: dict) -> float | None:
 
 def accuracy_ratio(rows: list[dict], row: dict) -> float | None:
     """Divide the seconds of the fastest other system that reached the goal by a row's."""
-    others = [one["reached"] for one in rows if not one["system"].startswith(OURS)]
+    names = (OURS, AS_OURS)
+    others = [one["reached"] for one in rows if not one["system"].startswith(names)]
     reached = [seconds for seconds in others if seconds]
     is_ours = row["system"].startswith(OURS) and row["reached"]
     return round(min(reached) / row["reached"], 2) if reached and is_ours else None
@@ -71,7 +72,8 @@ def _accuracy(rows: list[dict]) -> str:
     note = (
         f"Training on {rows[0]['images']:,} images until {100 * rows[0]['goal']:.0f} % of the "
         "validation images withstand PGD-10 in float32, looked at after each epoch; the last "
-        "column against the fastest other system."
+        "column against the fastest other system with its own settings. One row is the plain loop "
+        "of fast_adversarial with the batch and the cycle of our recipe."
     )
     return f"{_table(lines, columns)}\n\n{note}"
 
