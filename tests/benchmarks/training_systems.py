@@ -190,7 +190,7 @@ SYSTEMS: dict[str, System] = {
     "gauntlet, PGD, channels_last": ours(PGD, **LAST),
     "gauntlet, PGD, channels_last, bfloat16": ours(PGD, **LAST, precision="bfloat16"),
     "gauntlet, FGSM-RS, bfloat16": ours({"kind": "adversarial", "attack": "fgsm"}, **FAST),
-    "gauntlet, N-FGSM, bfloat16": ours({"kind": "n_fgsm", "eps": None}, **FAST),
+    "gauntlet, N-FGSM, bfloat16": ours({"kind": "n_fgsm", "eps": None, "noise": 1.0}, **FAST),
 }
 SHORT = {"epochs": 1, "batch": 32}  # config/fast_training.yaml: one cycle, many small updates
 AS_OURS = "fast_adversarial, our batch and cycle"
