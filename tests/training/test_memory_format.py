@@ -2,7 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
+from gauntlet.core.fast_layers import FastLayers
+from gauntlet.core.input_grad import for_weights
 from gauntlet.training.loop import fit
 from gauntlet.training.memory_format import lay_out
 from tests.helpers import tiny
@@ -38,3 +42,29 @@ def test_contiguous_weights_stay_as_they_are():
     model = tiny.model()
     lay_out(model, "contiguous")
     assert all(weight.is_contiguous() for weight in model.parameters())
+
+
+class _Recomputing(nn.Module):
+    """A network that computes its first layers again in the backward pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.MaxPool2d(2), nn.ReLU())
+        self.last = nn.Linear(16 * 16, 2)
+
+    def forward(self, images):
+        kept = checkpoint(self.first, images, use_reentrant=False)
+        return self.last(kept.flatten(1))
+
+
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_a_network_that_recomputes_its_layers_can_be_trained(memory_format):
+    torch.manual_seed(0)
+    model, train = _Recomputing(), tiny.part(32)
+    before = model.first[0].weight.detach().clone()
+    change = {"memory_format": memory_format, "batch": 32, "epochs": 1}
+    fit(model, tiny.spec("adversarial", **change), train, tiny.part(16, 1))
+    assert not torch.equal(model.first[0].weight, before)
+    with FastLayers(for_weights):
+        loss = model(train.images).square().sum()
+    loss.backward()  # after the mode
