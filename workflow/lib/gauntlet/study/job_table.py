@@ -100,7 +100,8 @@ EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
 MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
 FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
 FIGURE_RULES = tuple(f"plot_{name}" for name in paths.FIGURES)
-RESULTS = ("collect_results", "publish_tables", "publish_preprocess", *FIGURE_RULES, "gate")
+RESULTS = ("collect_results", "publish_tables", "publish_preprocess", "plot_steps")
+RESULTS += (*FIGURE_RULES, "gate")
 OTHERS = {"others": Need(RESULTS, table_needs.study_results, drawn=False)}
 PASSED = {"record": Need(("gate",), table_needs.gate)} | OTHERS
 COMPLETE = OTHERS | {
