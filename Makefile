@@ -14,7 +14,7 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate cluster cluster-status estimate report env test test-quick \
+.PHONY: all study show audit-example gate cluster cluster-status estimate report tensorboard env test test-quick \
 	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers \
 	benchmark-peers benchmark-strength test-wheel docs clean help
 .DEFAULT_GOAL := all
@@ -47,6 +47,10 @@ estimate: $(VENV)/.ready ## Say what a study will cost before it runs (CONFIG=..
 report: $(VENV)/.ready ## Build results/report.html from what has been run (CONFIG=...)
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
 	@echo "report   results/report.html"
+
+tensorboard: $(VENV)/.ready ## Show trainings in TensorBoard, also those that run (PORT=6006)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.tracking.base.backfill
+	@$(BIN)/tensorboard --logdir logs/tracking/tensorboard --host localhost --port $(or $(PORT),6006)
 
 env: $(VENV)/.ready ## Create .venv from the pinned lock
 

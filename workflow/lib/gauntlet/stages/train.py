@@ -9,6 +9,7 @@ from gauntlet.core import tensor_io
 from gauntlet.models import load_weights
 from gauntlet.stages import inputs as stages
 from gauntlet.stages.further_images import further_images
+from gauntlet.stages.train_tracking import listening
 from gauntlet.training import loop
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
 from gauntlet.training.loop import Outcome, Part
@@ -45,7 +46,9 @@ def fit_files(
         given["teacher"] = taught.to(device).eval().requires_grad_(False)
     if files["extra"]:
         given["extra"] = further_images(files["extra"][0], *data, device)
-    return loop.fit(model, spec, parts["train"], parts["validation"], **given)
+    with listening(spec, parts["train"], parts["validation"], processes.main) as listener:
+        given["listener"] = listener
+        return loop.fit(model, spec, parts["train"], parts["validation"], **given)
 
 
 def _crafted(paths: list, images: Tensor) -> Tensor | None:
