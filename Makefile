@@ -16,7 +16,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 
 .PHONY: all study show audit-example gate cluster cluster-status estimate report tensorboard env test test-quick \
 	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers \
-	benchmark-peers benchmark-strength test-wheel docs clean help
+	benchmark-peers benchmark-strength gpu-check test-wheel docs clean help
 .DEFAULT_GOAL := all
 
 all: study report ## Run the default study, print its table, build its report
@@ -124,6 +124,10 @@ benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against oth
 
 benchmark-strength: $(PEERS)/.ready ## Hold `gauntlet` and `autoattack` against the official AutoAttack (OPTIONS=--help)
 	@PYTHONPATH=.:workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.strength $(OPTIONS)
+
+gpu-check: ## Measure a machine with CUDA, without a network (GPU_PYTHON=python3 OPTIONS="--wheels W --cifar C"; --help)
+	@PYTHONPATH=.:workflow/lib:workflow/scripts $(or $(GPU_PYTHON),$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))) \
+		-m tests.benchmarks.gpu_check $(OPTIONS)
 
 test-wheel: $(VENV)/.ready-dev ## Build the wheel, install it into an empty environment and use it there
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/api/test_wheel.py

@@ -70,8 +70,8 @@ EDITS = {
     "progress": ("lib/gauntlet/core/progress.py", "about", "some", set()),
     "event files": (
         "lib/gauntlet/tracking/tensorboard.py",
-        "purge_step=step if step > 1",
-        "purge_step=step if step > 2",
+        "purge_step=done + 1",
+        "purge_step=done + 2",
         set(),
     ),
     "who listens to a training": (

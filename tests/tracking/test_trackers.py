@@ -1,6 +1,5 @@
 """Weights & Biases offline, MLflow in a folder; and what a failing tracker does to a training."""
 
-import json
 import logging
 
 import pytest
@@ -8,27 +7,8 @@ import pytest
 from gauntlet.core import plugins
 from gauntlet.tracking.base import places
 from tests.helpers import tiny
+from tests.helpers.wandb_files import read_runs
 from tests.tracking.test_listener import RUN, Asked, fit, job, same  # noqa: F401 (a fixture)
-
-
-def _wandb_rows(folder):
-    """Read the numbers of all offline runs below a folder, in the order of writing."""
-    from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
-
-    rows, identities = [], set()
-    for path in sorted(folder.rglob("run-*.wandb")):
-        store, record = DataStore(), wandb_internal_pb2.Record()
-        store.open_for_scan(str(path))
-        while (data := store.scan_data()) is not None:
-            record.ParseFromString(data)
-            if record.WhichOneof("record_type") == "run":
-                identities.add(record.run.run_id)
-            if record.WhichOneof("record_type") == "history":
-                items = record.history.item
-                keys = [item.key or ".".join(item.nested_key) for item in items]
-                rows.append(dict(zip(keys, [json.loads(i.value_json) for i in items], strict=True)))
-    return rows, identities
 
 
 def _interrupted(spec, kept, monkeypatch):
@@ -41,14 +21,14 @@ def _interrupted(spec, kept, monkeypatch):
 
 
 @pytest.mark.slow
-def test_wandb_keeps_a_run_offline(job, tmp_path, monkeypatch):  # noqa: F811
+def test_wandb_keeps_a_run_offline(job, tmp_path, monkeypatch, given_back):  # noqa: F811
     spec = tiny.spec("standard", epochs=3)
     plain = fit(spec)
     folder = job(wandb={"project": "robust", "mode": "offline"}, every=1, images=2)
     outcome = _interrupted(spec, tmp_path / "keep", monkeypatch)
     same(outcome, plain)
-    rows, identities = _wandb_rows(folder / "wandb")
-    assert len(identities) == 1  # both parts belong to one run
+    rows = read_runs(folder / "wandb").rows
+    assert len(read_runs(folder / "wandb").runs) == 1  # both parts belong to one run
     losses = {row["epoch"]: row["epoch/train_loss"] for row in rows if "epoch" in row}
     assert losses == {row["epoch"]: row["train_loss"] for row in outcome.history}
     batches = [row["_step"] for row in rows if "batch/loss" in row]
@@ -57,7 +37,7 @@ def test_wandb_keeps_a_run_offline(job, tmp_path, monkeypatch):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_mlflow_logs_into_a_folder(job, tmp_path, monkeypatch):  # noqa: F811
+def test_mlflow_logs_into_a_folder(job, tmp_path, monkeypatch, given_back):  # noqa: F811
     from mlflow.tracking import MlflowClient
 
     spec = tiny.spec("standard", epochs=3)
@@ -94,7 +74,7 @@ class Broken:
             raise OSError(28, "No space left on device")
 
     def close(self, finished):
-        raise AssertionError("it has failed before")
+        raise OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize("failing", ["opening", "writing"])

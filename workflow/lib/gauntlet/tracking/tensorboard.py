@@ -11,18 +11,19 @@ from gauntlet.tracking.base.position import Position
 
 
 class EventFiles:
-    """Write a run's event files; what stands after the position is withdrawn (`purge_step`)."""
+    """Write a run's event files; what a training does again is withdrawn (`purge_step`)."""
 
     immediate = False  # numbers wait for the next flush, which each epoch asks for
 
     def __init__(self, folder: Path, position: Position):
         from torch.utils.tensorboard import SummaryWriter
 
-        _leave_failures_to_the_next_write()
-        steps = {"epochs": position.epoch + 1, "batches": position.batch + 1}
+        self.quiet = QuietWriters()
+        position.back_to_done()
+        steps = {"epochs": position.done.epochs, "batches": position.done.batches}
         self.epochs, self.batches = (
-            SummaryWriter(str(folder / name), purge_step=step if step > 1 else None)
-            for name, step in steps.items()
+            SummaryWriter(str(folder / name), purge_step=done + 1 if done else None, flush_secs=10)
+            for name, done in steps.items()
         )
 
     def text(self, name: str, text: str) -> None:
@@ -45,8 +46,11 @@ class EventFiles:
 
     def close(self, finished: bool = True) -> None:
         """Write what waits, and end the files."""
-        for writer in (self.epochs, self.batches):
-            writer.close()
+        try:
+            for writer in (self.epochs, self.batches):
+                writer.close()
+        finally:
+            self.quiet.end()
 
 
 def tensorboard(place: Place, position: Position, spec: dict) -> EventFiles:
@@ -55,19 +59,24 @@ def tensorboard(place: Place, position: Position, spec: dict) -> EventFiles:
     Raises ImportError without the package tensorboard, OSError where files cannot be written.
     """
     files = EventFiles(position.folder, position)
-    if not position.epoch:
+    if not position.done.batches:
         text = json.dumps(spec, indent=2, sort_keys=True)
         files.text("spec", "".join(f"    {line}\n" for line in text.splitlines()))
     return files
 
 
-def _leave_failures_to_the_next_write() -> None:
-    """Do not print the error of a writing thread: the next write raises it again."""
-    before = threading.excepthook
+class QuietWriters:
+    """Do not print the errors of writing threads: the next write raises them again."""
 
-    def hook(failure) -> None:
+    def __init__(self):
+        self.before = threading.excepthook
+        threading.excepthook = self
+
+    def __call__(self, failure) -> None:
         if type(failure.thread).__name__ != "_AsyncWriterThread":
-            before(failure)
+            self.before(failure)
 
-    if getattr(before, "__qualname__", "") != hook.__qualname__:
-        threading.excepthook = hook
+    def end(self) -> None:
+        """Put back what was there."""
+        if threading.excepthook is self:
+            threading.excepthook = self.before

@@ -28,7 +28,7 @@ class WandbRun:
 
     def close(self, finished: bool = True) -> None:
         """End the run; W&B marks one that did not finish as failed."""
-        self.run.finish(exit_code=0 if finished else 1, quiet=True)
+        self.run.finish(exit_code=0 if finished else 1)
 
 
 def wandb(

@@ -10,9 +10,9 @@ import logging
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.records import read_rows, run_of
+from gauntlet.core.records import read_or_empty, read_rows, run_of
 from gauntlet.tracking.base.places import FOLDER, Place
-from gauntlet.tracking.base.position import Position, as_texts, numbers
+from gauntlet.tracking.base.position import FILE, Position, as_texts, numbers
 from gauntlet.tracking.tensorboard import EventFiles
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def backfill(home: Path) -> list[str]:
 
 
 def _shown(folder: Path) -> list[dict[str, str]]:
-    return Position.found(folder).rows if folder.is_dir() else []
+    return read_or_empty(folder / FILE).get("rows", [])
 
 
 def _write(folder: Path, rows: list[dict[str, str]]) -> None:

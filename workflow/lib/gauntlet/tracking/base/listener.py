@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gauntlet.core.plugins import load
 from gauntlet.tracking.base.pictures import adversarial_pictures, gradient_norms
 from gauntlet.tracking.base.places import TRACKERS, Place
+from gauntlet.tracking.base.position import Done
 from gauntlet.tracking.base.recorder import Recorder
 
 
@@ -30,7 +31,7 @@ class TrainingListener:
     def batch(self, epoch: int, number: int, model: nn.Module, loss: Tensor, rate: float) -> None:
         """Take in one batch: its number in the epoch from 0, its mean loss, its learning rate."""
         step = (epoch - 1) * self.per_epoch + number + 1
-        self._begin(anew=step == 1)
+        self._begin(Done(step - 1, epoch - 1))
         if (step - 1) % self.every and step % self.per_epoch:
             return
         values = {"loss": float(loss), "learning_rate": rate, **gradient_norms(model)}
@@ -40,7 +41,7 @@ class TrainingListener:
     def epoch(self, row: dict, model: nn.Module) -> None:
         """Take in an epoch: its row of the history, and the model that was validated."""
         epoch, last = row["epoch"], self.spec["training"]["epochs"]
-        self._begin(anew=False)
+        self._begin(Done(epoch * self.per_epoch, epoch - 1))
         pictures = {}
         if self.images is not None and len(self.images) and is_shown(epoch, last):
             pictures = adversarial_pictures(model, self.spec, epoch, self.images, self.labels)
@@ -52,13 +53,13 @@ class TrainingListener:
         for recorder in self.recorders:
             recorder.close(finished)
 
-    def _begin(self, anew: bool) -> None:
+    def _begin(self, done: Done) -> None:
         """Open the runs at the first news: anew, or where an interrupted training goes on."""
         if self.begun:
             return
         self.begun = True
         for recorder in self.recorders:
-            recorder.begin(anew)
+            recorder.begin(done)
 
 
 def is_shown(epoch: int, last: int) -> bool:

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gauntlet.core.records import first_line
-from gauntlet.tracking.base.position import Position, as_texts, numbers
+from gauntlet.tracking.base.position import Done, Position, as_texts, numbers
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +24,9 @@ class Recorder:
         self.tracker: Any = None
         self.failed = False
 
-    def begin(self, anew: bool) -> None:
-        """Open the run anew, or where an interrupted training goes on."""
-        self._try(lambda: self._open(anew))
+    def begin(self, done: Done) -> None:
+        """Open the run anew, or where an interrupted training goes on after what is done."""
+        self._try(lambda: self._open(done))
 
     def batch(self, step: int, values: dict[str, float]) -> None:
         """Record numbers of a batch, counted from 1 over all epochs."""
@@ -45,8 +46,8 @@ class Recorder:
         self.tracker.close(finished)
         self.position.save()
 
-    def _open(self, anew: bool) -> None:
-        at = Position.fresh(self.folder) if anew else Position.found(self.folder)
+    def _open(self, done: Done) -> None:
+        at = Position.found(self.folder, done)
         at.folder.mkdir(parents=True, exist_ok=True)
         self.position, self.tracker = at, self.open_run(at)
         at.save()
@@ -75,3 +76,6 @@ class Recorder:
                 "tracking by %s ends here (%s: %s); the training goes on without it",
                 *(self.name, type(error).__name__, first_line(error)),
             )
+            if self.tracker is not None:
+                with suppress(Exception):  # it has failed already
+                    self.tracker.close(False)
