@@ -99,7 +99,7 @@ def _digests(where: torch.device, precision: str, small: bool) -> dict[str, str]
         model, held.images, held.labels, eps=0.1, attack="pgd", precision=precision, progress=False
     )
     weights = b"".join(value.cpu().numpy().tobytes() for value in model.state_dict().values())
-    examples = torch.as_tensor(done.examples).cpu().numpy().tobytes()
+    examples = done.images.cpu().numpy().tobytes()
     found = {"weights": weights, "examples of PGD": examples}
     return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
 

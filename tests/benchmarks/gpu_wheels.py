@@ -5,7 +5,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# What the check imports: the module, and the distribution that has it. PyTorch is the machine's own.
+# What the check imports: the module, and its distribution. PyTorch is the machine's own.
 NEEDED = {
     "numpy": "numpy",
     "scipy": "scipy",

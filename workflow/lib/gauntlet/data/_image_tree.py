@@ -36,7 +36,8 @@ def _archives_of_parts(folder: Path) -> dict[str, Path]:
         if len(archives) > 1:
             names = " and ".join(entry.name for entry in archives)
             raise GauntletError(f"{folder} holds {names}; allowed is one archive named {part}.")
-        found |= {part: archive for archive in archives}
+        if archives:
+            found[part] = archives[0]
     return found if len(found) == len(PARTS) else {}
 
 

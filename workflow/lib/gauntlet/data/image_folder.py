@@ -34,8 +34,9 @@ def image_folder(
     Classes are the sub-folders in alphabetical order; sub-folders `train` and `test` with the
     classes below them, or archives of these names, are the canonical split. `size` is [height,
     width] in pixels to resize to (bilinear, anti-aliased); without it all images must have one
-    size. `channels` is 1 or 3, by default that of the first image. Raises GauntletError, with the file's name, for images that are
-    damaged, too large, of 16 bits or of mixed sizes; for fewer than two classes; for empty ones.
+    size. `channels` is 1 or 3, by default that of the first image. Raises GauntletError, with the
+    file's name, for images that are damaged, too large, of 16 bits or of mixed sizes; for fewer
+    than two classes; for empty ones.
     """
     tree = image_tree(Path(path))
     layout = image_layout(tree)
