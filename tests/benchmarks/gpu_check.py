@@ -24,11 +24,11 @@ from tests.benchmarks.gpu_wheels import install
 from tests.helpers.places import ROOT
 
 PARTS = (
-    Part("machine", 1, 4),
-    Part("leases", 2, 8),
-    Part("same bytes", 4, 15),
+    Part("machine", 4, 4),
+    Part("leases", 4, 8),
+    Part("same bytes", 6, 15),
     Part("tests", 8, 20),
-    Part("speed", 15, 25),
+    Part("speed", 16, 25),
     Part("cifar10_jpeg", 40, 40),
 )
 TINY_LEAST = 2.0  # seconds that a part needs with tiny sizes

@@ -1,12 +1,16 @@
 """The GPU check's budget and table, without a device."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.benchmarks import gpu_check
-from tests.benchmarks.gpu_budget import RESERVE, Budget, Part, Row, Table, run_parts
+from tests.benchmarks.gpu_budget import COLUMNS, RESERVE, Budget, Part, Row, Table, run_parts
+from tests.helpers.places import LIBRARY, ROOT
 
 PARTS = [Part("a", 1, 5), Part("b", 2, 5), Part("c", 1, 30)]
 
@@ -67,6 +71,26 @@ def test_what_a_part_had_measured_stays(error, state, table):
     found = [(row["part"], row["what"], row["state"]) for row in rows_on_disk(table)]
     assert ("a", "before", "measured") in found and ("b", "before", "measured") in found
     assert ("a", "the rest", state) in found and ("b", "the rest", state) in found
+
+
+def test_the_table_of_a_tiny_run_has_its_columns(tmp_path):
+    words = ["--tiny", "--device", "cpu", "--seconds", "500", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.benchmarks.gpu_check", *words]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{LIBRARY}"}
+    done = subprocess.run(
+        [*command, "--parts", "machine", "leases"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert all(tuple(row) == COLUMNS for row in rows)
+    assert {row["part"] for row in rows} == {"machine", "leases"}
+    assert [row["value"] for row in rows if row["what"] == "torch"] == [torch.__version__]
+    assert "with tiny sizes: no result" in done.stdout and "failed" not in done.stdout
 
 
 def program(monkeypatch, text):

@@ -21,7 +21,7 @@ def state():
 
 
 def trained(folder, state, begin=True, **change):
-    """Train on two classes from a file of five; gives the network's weights by torchvision's names."""
+    """Train on two classes from a file of five; gives the weights by torchvision's names."""
     torch.save(state, folder / "mine.pth")
     spec = tiny.spec("standard", epochs=1, **change)
     spec |= {"model": {"arch": "torchvision", "name": NAME}, "pretrained": None}

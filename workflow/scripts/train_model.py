@@ -23,10 +23,9 @@ def train_model(
 ):
     """Write the best and the last weights, the history by epoch and a record of the choice.
 
-    `start` lists the weights file to begin from, `crafted` the examples of a defense that trains on
-    files, `teacher` the weights of a teacher, `extra` a file of further images, `pretrained` the
-    weights of other data to begin from. An interrupted training goes on from its checkpoint in
-    `keep`.
+    `start` lists the weights file to begin from, `pretrained` one of other data, `crafted` the
+    examples of a defense that trains on files, `teacher` a teacher's weights, `extra` a file of
+    further images. An interrupted training goes on from its checkpoint in `keep`.
     """
     from pathlib import Path
 
