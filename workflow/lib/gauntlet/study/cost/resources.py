@@ -31,6 +31,7 @@ HELD = 4  # copies of what an attack makes: by pool, joined, saved, judged
 PLAIN_RULES = (
     *("collect_results", "download_data", "download_weights", "evaluate_robustness", "gate"),
     *("complete_study", "pass_gate", "publish_preprocess", "publish_tables", "split_data"),
+    *("compare_reference", "verify_reference"),
 )
 SEEDLESS = ("scatteritem", "seed")  # names on which a job's size does not depend
 
