@@ -108,7 +108,7 @@ def _digests(where: torch.device, precision: str, small: bool) -> dict[str, str]
 def tests(options, left: Left) -> Iterator[Row]:
     """Run the tests that use every device there is."""
     files = [path for path in (ROOT / "tests").rglob("test_*.py") if MARK in path.read_text()]
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-rfE", "-m", "cuda", "-p", "no:cacheprovider"]
     command += map(str, sorted(files))
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=max(left() - 3, 1))
