@@ -16,13 +16,14 @@ from tests.helpers.places import LIBRARY, ROOT
 TRAINED = {"core", "models", "attacks", "certify"}
 STEPS = {"core", "attacks"}
 MEASURED = {"core", "attacks", "training", "evaluation"}
-STAGED = {"core", "data", "study"} | TRAINED | MEASURED | {"audit", "preprocess"}
+STAGED = {"core", "data", "study"} | TRAINED | MEASURED | {"audit", "preprocess", "tracking"}
 ROOMS = {
     "core": set(),
     **dict.fromkeys(("data", "models", "attacks", "certify"), {"core"}),
     **dict.fromkeys(("evaluation", "study", "runtime"), {"core"}),
     "training": TRAINED,
     "preprocess": STEPS,
+    "tracking": STEPS | {"models"},
     "audit": MEASURED,
     "reporting": {"core", "evaluation"},
     "stages": STAGED,

@@ -27,6 +27,7 @@ WHOLE = {
         "wide": {"arch": "mlp", "hidden": [8]},
         "own": {"arch": "article_cnn", "weights": f"{MADE}/best.pt"},
         "exported": {"arch": "onnx", "weights": f"{MADE}/export/model.onnx"},
+        "fine": {"arch": "torchvision", "name": "resnet18", "pretrained": True},
         "web": {"arch": "onnx", "weights": "https://a.b/net.onnx", "sha256": "0" * 64},
     },
     "attacks": {"near": {"kind": "pgd", "norm": "linf", "eps": 0.01, "steps": 2}},
@@ -54,7 +55,7 @@ WHOLE = {
     },
     "studies": {
         "tiny": {
-            "models": ["article_cnn", "own", "exported", "web"],
+            "models": ["article_cnn", "own", "exported", "web", "fine"],
             "defenses": [
                 "baseline",
                 "pgd_at",

@@ -1,7 +1,7 @@
 """Input functions of the rules; no rules. Which jobs a job needs is said by the table of jobs."""
 
 from gauntlet.runtime import folder_manifest
-from gauntlet.study import models, split_settings
+from gauntlet.study import models, pretrained, split_settings
 from gauntlet.study.defenses import extra_file
 from gauntlet.study.job_table import JOBS, provenance_of
 from gauntlet.study.matrix import AS_GIVEN, OWN
@@ -90,6 +90,15 @@ def further_images(wildcards):
     require_known(wildcards)
     path = extra_file(SETTINGS, wildcards.defense)
     return [own_file(str(Path(path)))] if path else []
+
+
+def pretrained_file(wildcards):
+    """Give the pretrained weights that a training begins from, downloaded or the user's own file."""
+    require_known(wildcards)
+    weights = pretrained.beginning(SETTINGS, wildcards.model, wildcards.defense)
+    if weights is None or pretrained.is_published(weights):
+        return files_needed("train_model", "pretrained", "weights")(wildcards)
+    return [own_file(str(Path(weights)))]
 
 
 def given_weights(wildcards):

@@ -12,6 +12,7 @@ def train_model(
     crafted,
     teacher,
     extra,
+    pretrained,
     best,
     last,
     history,
@@ -22,9 +23,9 @@ def train_model(
 ):
     """Write the best and the last weights, the history by epoch and a record of the choice.
 
-    `start` lists the weights file to begin from, `crafted` the examples of a defense that trains on
-    files, `teacher` the weights of a teacher, `extra` a file of further images. An interrupted
-    training goes on from its checkpoint in `keep`.
+    `start` lists the weights file to begin from, `pretrained` one of other data, `crafted` the
+    examples of a defense that trains on files, `teacher` a teacher's weights, `extra` a file of
+    further images. An interrupted training goes on from its checkpoint in `keep`.
     """
     from pathlib import Path
 
@@ -36,6 +37,7 @@ def train_model(
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
     files |= {"start": start, "crafted": crafted, "teacher": teacher, "extra": extra}
+    files |= {"pretrained": pretrained}
     rescue = Path(best).with_name("last_good.pt")
     rescue.unlink(missing_ok=True)
     try:

@@ -20,7 +20,7 @@ from gauntlet.study import (
     table_needs,
 )
 from gauntlet.study.job_kind import JobKind, Need
-from gauntlet.study.job_needs import JobName
+from gauntlet.study.job_name import JobName
 from gauntlet.study.specs import Run, Spec
 
 FIGURE = "plot_figure"  # the script of all figures
@@ -130,6 +130,7 @@ JOBS: dict[str, JobKind] = {
             "start": Need(("train_model",), job_needs.start),
             "crafted": Need(("craft_examples",), job_needs.crafted),
             "teacher": Need(("train_model", "import_model"), job_needs.teacher),
+            "pretrained": Need(("download_weights",), job_needs.pretrained_weights, drawn=False),
         },
     ),
     "download_weights": JobKind(specs_models.weights_spec, ("model",), paths.WEIGHTS, "download"),

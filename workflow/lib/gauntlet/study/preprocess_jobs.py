@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from gauntlet.study import job_needs, paths, preprocess
 from gauntlet.study.job_kind import JobKind, Need
-from gauntlet.study.job_needs import Config, JobName, Names
+from gauntlet.study.job_name import JobName, Names
+from gauntlet.study.job_needs import Config
 from gauntlet.study.specs import Run, Spec, figure_spec, ordered
 
 RUN = Run._fields

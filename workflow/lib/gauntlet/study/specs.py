@@ -18,6 +18,7 @@ from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
 from gauntlet.study.precision import EXACT, check_precision, craft_precision
+from gauntlet.study.pretrained import beginning, is_published
 from gauntlet.study.resolve import attack_points
 from gauntlet.study.split_settings import chosen_indices
 
@@ -72,8 +73,8 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
 
     `training.init` is whether weights of another run (an input) are the start, `training.extra`
     the share of further images (an input too); `defense.attack` and `training.validation_attack`
-    are settings for `attacks.bind`, `defense.teacher` is the teacher's model. What only decides an
-    input is left out.
+    are settings for `attacks.bind`, `defense.teacher` is the teacher's model, `pretrained` the
+    name of published weights to begin from (null: a file). What only decides an input is left out.
     """
     settings, training = config["defenses"][defense], training_of(config, defense)
     training["init"] = init_source(config, defense) is not None
@@ -87,7 +88,10 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
         own["attack"] = _single(config, own["attack"])
     if teacher := needed_teacher(config, defense):
         own["teacher"] = {"model": model_settings(config, teacher.model)}
-    return ordered(job_spec(config, model, seed) | {"defense": own, "training": training})
+    job = job_spec(config, model, seed) | {"defense": own, "training": training}
+    if weights := beginning(config, model, defense):
+        job["pretrained"] = weights if is_published(weights) else None
+    return ordered(job)
 
 
 def craft_spec(
