@@ -1,7 +1,7 @@
 """Input functions of the rules; no rules. Which jobs a job needs is said by the table of jobs."""
 
 from gauntlet.runtime import folder_manifest
-from gauntlet.study import models, split_settings
+from gauntlet.study import models, search_jobs, split_settings
 from gauntlet.study.defenses import extra_file
 from gauntlet.study.job_table import JOBS
 from gauntlet.study.matrix import AS_GIVEN, OWN
@@ -88,6 +88,13 @@ def further_images(wildcards):
     """Give the user's own file of further training images, if a defense has one."""
     require_known(wildcards)
     path = extra_file(SETTINGS, wildcards.defense)
+    return [own_file(str(Path(path)))] if path else []
+
+
+def further_images_of_trial(wildcards):
+    """Give the user's own file of further training images, if a search's defense has one."""
+    require_known(wildcards)
+    path = search_jobs.extra(SETTINGS, dict(wildcards.items()))
     return [own_file(str(Path(path)))] if path else []
 
 

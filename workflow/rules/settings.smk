@@ -11,7 +11,7 @@ from gauntlet.study import audit_threat, models, own_files, precision, schema, s
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
-from gauntlet.study.paths import RUN, STEP, STEPPED, STUDY, TRANSFER, WEIGHTS
+from gauntlet.study.paths import ROUND, RUN, SEARCH, STEP, STEPPED, STUDY, TRANSFER, TRIAL, WEIGHTS
 
 # Planning creates millions of objects that stay; collecting garbage takes a tenth of its time.
 gc.set_threshold(200_000, 50, 50)
@@ -29,6 +29,9 @@ wildcard_constraints:
     certificate=NAME,
     preprocess=NAME,
     study=NAME,
+    search=NAME,
+    round="[1-9][0-9]*",
+    trial="[1-9][0-9]*",
     part="train|validation|test",
     seed="[0-9]+",
 
@@ -72,6 +75,7 @@ DEFINED = {
     "certificate": "certificates",
     "preprocess": "preprocess",
     "study": "studies",
+    "search": "searches",
 }
 
 
@@ -83,7 +87,7 @@ def require_known(wildcards):
             continue
         raise WorkflowError(
             f"A target names the {wildcard} '{name}', which {kind} of the configuration does not "
-            f"define; allowed are {', '.join(SETTINGS[kind])}."
+            f"define; allowed are {', '.join(SETTINGS[kind]) or 'none'}."
         )
     if hasattr(wildcards, "defense") and hasattr(wildcards, "model"):
         require_way(wildcards.model, wildcards.defense)

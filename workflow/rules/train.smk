@@ -6,6 +6,7 @@ rule train_model:
         crafted=files_needed("train_model", "crafted", "draws.npy"),
         teacher=files_needed("train_model", "teacher", weights_file),
         extra=further_images,
+        search=files_needed("train_model", "search", "best.json"),
     output:
         best=f"{RUN}best.pt",
         last=f"{RUN}last.pt",

@@ -27,7 +27,7 @@ def publish_tables(
     from gauntlet.core.records import RUN_NAMES, read_json, write_json, write_rows
     from gauntlet.evaluation import certified_accuracy
     from gauntlet.evaluation.summary import COLUMNS, summarize
-    from gauntlet.reporting import audit_columns, certificate_tables, tables
+    from gauntlet.reporting import audit_columns, certificate_tables, search_lines, tables
     from gauntlet.reporting.cells import summary_cells
 
     joined = summarize(read_json(rows)["rows"])
@@ -47,7 +47,7 @@ def publish_tables(
     ]
     notes = [*tables.warnings(joined), *audit_columns.lines(joined), *tables.NOTES]
     notes += certificate_tables.NOTES if proven else ()
-    notes += tables.precisions(joined)
+    notes += [*tables.precisions(joined), *search_lines.found_settings(joined)]
     Path(summary_md).write_text(tables.markdown(spec["study"], parts, notes), encoding="utf-8")
     Path(summary_tex).write_text(tables.latex(spec["study"], parts, notes), encoding="utf-8")
 

@@ -1,5 +1,6 @@
 """A training from its files: data, model and start as a job's inputs name them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,12 +21,14 @@ def fit_files(
     keep: Path | None,
     device: torch.device,
     processes: SingleProcess | DataParallel,
+    hopeless: Callable[[list[dict]], bool] | None = None,
 ) -> Outcome:
     """Train as the spec says on the files `images`, `labels`, `meta`, `split`, `start`, ...
 
     `start`, `teacher` and `extra` are lists of one file or none: weights to begin from, a teacher's
-    weights, further images; `crafted` lists the examples of a defense that trains on files. Raises
-    what `loop.fit` raises, and GauntletError for files that do not fit.
+    weights, further images; `crafted` lists the examples of a defense that trains on files.
+    `hopeless` is that of `loop.fit`. Raises what `loop.fit` raises, and GauntletError for files
+    that do not fit.
     """
     data = [files[name] for name in ("images", "labels", "meta", "split")]
     parts = {
@@ -45,7 +48,7 @@ def fit_files(
         given["teacher"] = taught.to(device).eval().requires_grad_(False)
     if files["extra"]:
         given["extra"] = further_images(files["extra"][0], *data, device)
-    return loop.fit(model, spec, parts["train"], parts["validation"], **given)
+    return loop.fit(model, spec, parts["train"], parts["validation"], hopeless=hopeless, **given)
 
 
 def _crafted(paths: list, images: Tensor) -> Tensor | None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gauntlet.study import audit_gate, certificates, specs
-from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher
+from gauntlet.study.attack_points import attack_points
+from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher, searches_of
 from gauntlet.study.matrix import AS_GIVEN, OWN
 from gauntlet.study.models import MADE, local_weights
 from gauntlet.study.paths import FIGURES
-from gauntlet.study.resolve import attack_points
 from gauntlet.study.specs import Run
 
 Config = Mapping[str, Any]
@@ -195,6 +195,8 @@ def study_results(config: Config, names: Names) -> Iterator[JobName]:
         rules.append("gate")
     for rule in rules:
         yield JobName(rule, own)
+    for name in searches_of(config, names["study"]):
+        yield from (JobName(rule, {"search": name}) for rule in ("choose_trial", "plot_search"))
 
 
 def fallible(config: Config, names: Names) -> Iterator[JobName]:
@@ -244,5 +246,5 @@ def _attack(run: Names, attack: str, part: str = "test") -> JobName:
 
 
 def _certificate(run: Names, certificate: str) -> JobName:
-    names = {**run, "certificate": certificate, "part": certificates.PART}
-    return JobName("certify_robustness", names)
+    own = {"certificate": certificate, "part": certificates.PART}
+    return JobName("certify_robustness", {**run, **own})

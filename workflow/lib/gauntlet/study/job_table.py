@@ -8,7 +8,15 @@ Standard library only.
 from collections.abc import Mapping
 from typing import Any
 
-from gauntlet.study import audit_gate, job_needs, paths, preprocess_jobs, specs, specs_models
+from gauntlet.study import (
+    audit_gate,
+    job_needs,
+    paths,
+    preprocess_jobs,
+    search_jobs,
+    specs,
+    specs_models,
+)
 from gauntlet.study.job_kind import JobKind, Need
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.specs import Run, Spec
@@ -88,6 +96,7 @@ MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False
 FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
 FIGURE_RULES = tuple(f"plot_{name}" for name in paths.FIGURES)
 RESULTS = ("collect_results", "publish_tables", "publish_preprocess", *FIGURE_RULES, "gate")
+RESULTS += ("choose_trial", "plot_search")
 OTHERS = {"others": Need(RESULTS, job_needs.study_results, drawn=False)}
 PASSED = {"record": Need(("gate",), job_needs.gate)} | OTHERS
 COMPLETE = OTHERS | {
@@ -110,6 +119,7 @@ JOBS: dict[str, JobKind] = {
             "start": Need(("train_model",), job_needs.start),
             "crafted": Need(("craft_examples",), job_needs.crafted),
             "teacher": Need(("train_model", "import_model"), job_needs.teacher),
+            "search": Need(("choose_trial",), search_jobs.found),
         },
     ),
     "download_weights": JobKind(specs_models.weights_spec, ("model",), paths.WEIGHTS, "download"),
@@ -202,6 +212,7 @@ JOBS: dict[str, JobKind] = {
         TABLE | RECORDS | {"trainings": MODELS},
     ),
     **preprocess_jobs.JOBS,
+    **search_jobs.JOBS,
     "plot_robustness": _figure("robustness", TABLE),
     "plot_tradeoff": _figure("tradeoff", TABLE),
     "plot_curves": _figure("curves", TABLE | RECORDS),
