@@ -114,7 +114,7 @@ def test_importance_finds_the_setting_that_decides():
 
 
 def test_importance_says_nothing_without_enough_complete_trials():
-    known = tried(1)
-    assert importance.importances(RANGES, known[:3], seed=0) == {}
+    known = tried(2)
+    assert importance.importances(RANGES, known[:5], seed=0) == {}
     same = [trial(one.trial, one.settings, value=0.5) for one in known]
     assert importance.importances(RANGES, same, seed=0) == {}

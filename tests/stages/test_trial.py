@@ -85,8 +85,8 @@ def test_other_settings_give_another_history(tmp_path):
 def test_a_trial_below_the_median_ends_early(tmp_path):
     whole = tried(tmp_path / "whole", trial_spec(epochs=4))
     found = tried(tmp_path / "early", trial_spec(epochs=4), limits=[9.0] * 4)
-    assert (found.result["state"], len(found.history)) == (PRUNED, 1)
-    assert found.history == whole.history[:1]
+    assert (found.result["state"], len(found.history)) == (PRUNED, 2)
+    assert found.history == whole.history[:2]
     assert "below the median" in found.result["reason"] and found.result["value"] is not None
     kept = tried(tmp_path / "kept", trial_spec(epochs=4), limits=[0.0] * 4)
     assert kept.result == whole.result

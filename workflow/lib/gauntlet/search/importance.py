@@ -8,7 +8,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from gauntlet.search.proposals import distribution, sampler_seed, study_of
 from gauntlet.search.trials import COMPLETE, Trial
 
-LEAST = 4  # complete trials without which nothing can be said
+LEAST = 6  # complete trials without which nothing can be said
 
 
 def importances(ranges: Mapping[str, Any], trials: Sequence[Trial], seed: int) -> dict[str, float]:

@@ -7,8 +7,8 @@ from statistics import fmean, median
 from typing import Any
 
 COMPLETE, PRUNED, REFUSED = "complete", "pruned", "refused"
-WARM_UP = 0.25  # share of the epochs before which no trial ends early
-ENOUGH = 3  # complete trials without which nothing is pruned
+WARM_UP = 1 / 3  # share of the epochs before which no trial ends early
+ENOUGH = 4  # earlier trials without which nothing is pruned
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,15 @@ def is_hopeless(values: Sequence[float], thresholds: Sequence[float], epochs: in
 
 
 def thresholds(results: Iterable[Mapping]) -> dict[str, list[float]]:
-    """Give, by seed, the median after each epoch of the trials that are complete.
+    """Give, by seed, the median after each epoch of the trials that were not refused.
 
-    A trial that had ended keeps its last value. Nothing is there for a seed with too few trials.
+    A trial that had ended keeps its last value, early or not: the median of those alone that were
+    good enough to go on would rise from round to round until hardly any trial could pass it.
+    Nothing is there for a seed with too few trials.
     """
     curves: dict[str, list[list[float]]] = {}
     for result in results:
-        if result["state"] == COMPLETE:
+        if result["state"] != REFUSED:
             curves.setdefault(str(result["seed"]), []).append(result["curve"])
     return {
         seed: [median(c[min(i, len(c) - 1)] for c in known) for i in range(max(map(len, known)))]

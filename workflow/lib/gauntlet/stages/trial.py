@@ -68,9 +68,7 @@ def _train(files: dict, spec: dict, keep: Path | None, device, limits: list[floa
     if outcome.warnings:
         return _Ended(outcome.history, trials.REFUSED, "; ".join(outcome.warnings))
     if len(outcome.history) < training["epochs"] and hopeless(outcome.history):
-        done = len(outcome.history)
-        why = f"below the median of earlier trials after epoch {done} ({limits[done - 1]:.4g})"
-        return _Ended(outcome.history, trials.PRUNED, why)
+        return _Ended(outcome.history, trials.PRUNED, "below the median of earlier trials")
     return _Ended(outcome.history, trials.COMPLETE, "")
 
 
