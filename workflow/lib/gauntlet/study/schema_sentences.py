@@ -22,9 +22,11 @@ def complaints(
     types = Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": lambda _, value: type(value) is int, "number": lambda _, value: _finite(value)}
     )
-    strict = validators.extend(Draft202012Validator, type_checker=types)
+    strict = validators.extend(Draft202012Validator, type_checker=types)(root)
+    # evolve() would give a schema that names its draft that draft's own validator
+    chosen = strict if schema is root else strict.evolve(schema=schema)
     found: list[str] = []
-    for error in strict(root).evolve(schema=schema).iter_errors(value):
+    for error in chosen.iter_errors(value):
         error.path.extendleft(reversed(path))
         found += _sentences(error, root)
     return list(dict.fromkeys(found))
