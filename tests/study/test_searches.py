@@ -4,6 +4,7 @@ import pytest
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.study import search_specs, searches, specs
+from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.found_settings import with_settings
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.job_table import JOBS
@@ -131,3 +132,16 @@ def test_a_search_that_nothing_is_wrong_with_may_stand_beside_any_study():
     assert made["searches"]["find"]["goal"] == {"robust": 0.5, "clean": 0.5}
     with pytest.raises(GauntletError):
         searching({"goal": {"robust": 0}})
+
+
+def test_trials_are_sized_as_the_longest_training_of_their_ranges():
+    config = searching({"trials": 12})
+    sizes = Sizes(config)
+    first, last = ({"search": "find", "trial": n, "seed": "100"} for n in ("1", "12"))
+    run = {"dataset": "digits", "model": "article_cnn", "defense": "trades", "seed": "0"}
+    trial, training = sizes.of("run_trial", first), sizes.of("train_model", run)
+    assert training.seconds < trial.seconds < 2 * training.seconds  # 10 steps inside, not 7
+    assert trial.memory == training.memory
+    # an earlier round is the head of a longer chain
+    assert sizes.priority("run_trial", first) > 2 * sizes.priority("run_trial", last)
+    assert sizes.minutes("choose_trial", {"search": "find"}) == 10
