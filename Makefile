@@ -15,7 +15,7 @@ SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
 .PHONY: all study show audit-example gate cluster cluster-status estimate report env test test-quick \
-	fault-test fuzz verify cluster-test lint format benchmark benchmark-scale test-peers \
+	fault-test fuzz verify verify-reference keep-reference cluster-test lint format benchmark benchmark-scale test-peers \
 	benchmark-peers benchmark-strength test-wheel docs clean help
 .DEFAULT_GOAL := all
 
@@ -79,6 +79,13 @@ fault-test: $(VENV)/.ready-dev ## Kill jobs and Snakemake at random moments, com
 fuzz: $(VENV)/.ready-dev ## Try to break certificates of random networks (COUNT=10000 SEED=0)
 	@PYTHONPATH=.:workflow/lib $(BIN)/python -m tests.certify.fuzz \
 		--count $(or $(COUNT),10000) --seed $(or $(SEED),0)
+
+verify-reference: $(VENV)/.ready ## Hold a study against what is kept of it and what is published (CONFIG=...)
+	@$(RUN) references $(if $(CONFIG),--configfile $(CONFIG)); code=$$?; \
+		cat results/studies/*/reference.md 2>/dev/null; exit $$code
+
+keep-reference: $(VENV)/.ready ## Keep a finished study's small results in results/reference (STUDY=quickstart)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.stages.keep_reference results/studies/$(STUDY)
 
 verify: $(VENV)/.ready ## Find results that are not what was written (REMOVE=yes removes them)
 	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.runtime.verify $(if $(REMOVE),--remove)

@@ -94,6 +94,8 @@ class Study:
             "defenses": list(defenses),
             "attacks": list(attacks),
             "seeds": list(seeds),
+            "baseline": "baseline",
+            "passes": [["digits", "article_cnn", name, 8.0, 8.0] for name in defenses],
             "figures": {"dpi": settings.get("dpi", 60), "style": "default", "examples": 4},
         }
         self.labels = np.arange(self.n) % 10
@@ -169,6 +171,15 @@ class Study:
         self.rows = path.with_suffix(".json")
         collect_results(self.records, str(path), str(self.rows), spec=self.spec)
         return path
+
+    def timings(self) -> Path:
+        """Write timings.csv of all trainings, each with passes and seconds of its own."""
+        rows = []
+        for place, run in enumerate(self.runs(), 1):
+            names = dict(zip(("dataset", "model", "defense", "seed"), run, strict=True))
+            passes = {"epochs": 20, "forwards": 20.0 * place, "backwards": 20.0 * place}
+            rows.append(names | passes | {"seconds": 2.0 * place})
+        return write_table(self.root / "timings.csv", rows)
 
     def images(self, dataset: str = "digits", shape=(1, 8, 8)) -> tuple[Path, Path]:
         """Write images.npy (0 to 16) and data.json."""

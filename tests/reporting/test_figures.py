@@ -10,6 +10,7 @@ import pytest
 from gauntlet.core.records import read_rows
 from gauntlet.reporting.figures import (
     classes,
+    compute,
     curves,
     examples,
     robustness,
@@ -61,6 +62,7 @@ def inputs(study, figure):
         "rulegraph": {},
         "curves": {"robustness": study.table, "records": records},
         "passes": {"records": records},
+        "compute": {"robustness": study.table, "timings": str(study.timings())},
         "radii": {"records": records},
     }.get(figure, {"robustness": study.table})
 
@@ -69,7 +71,7 @@ def inputs(study, figure):
     "figure",
     [
         *("robustness", "tradeoff", "curves", "training", "passes", "transfer"),
-        *("examples", "classes", "rulegraph", "bounds", "radii"),
+        *("examples", "classes", "rulegraph", "bounds", "radii", "compute"),
     ],
 )
 def test_a_figure_has_the_same_bytes_twice(study, tmp_path, figure):
@@ -106,6 +108,7 @@ def texts(figure):
     [
         (lambda: robustness.draw([]), "No model"),
         (lambda: tradeoff.draw([]), "nothing to set against"),
+        (lambda: compute.draw([], [], {}), "was trained and attacked"),
         (lambda: curves.draw([]), "Give one a list"),
         (lambda: classes.draw([], {}, None), "no class to compare"),
         (lambda: draw_training([]), "no model of this study has a training history"),

@@ -13,6 +13,7 @@ from publish_tables import publish_tables
 from tests.helpers import builders
 
 TABLES = ("summary.csv", "summary.md", "summary.tex", "timings.csv", "certificates.csv")
+TABLES += ("comparisons.csv",)
 FILES = ("summary.json", *TABLES)
 
 
@@ -37,7 +38,8 @@ def publish(study, folder, seconds=1.0):
     trainings = [study.folder(run) / "train.provenance.json" for run in study.runs()]
     for path in trainings:
         path.write_text(json.dumps({"seconds": seconds}))
-    inputs = str(study.rows), list(map(str, trainings)), study.records
+    trains = [str(path.with_name("train.json")) for path in trainings]
+    inputs = str(study.rows), list(map(str, trainings)), trains, study.records
     publish_tables(*inputs, *(str(folder / name) for name in FILES), spec=study.spec)
     return {name: (folder / name).read_text() for name in FILES}
 
@@ -162,9 +164,12 @@ def test_texts_are_escaped_and_complete(study, tmp_path):
     made = publish(study, tmp_path / "out")
     assert r"pgd\_at" in made["summary.tex"] and r"99 \% \& rising" in made["summary.tex"]
     assert "pgd_at" not in made["summary.tex"]
-    assert made["summary.tex"].count(r"\begin{longtable}") == 2
+    assert made["summary.tex"].count(r"\begin{longtable}") == 3
     lines = [line for line in made["summary.md"].splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in lines}) == 2  # two tables, each with even rows
+    assert len({line.count("|") for line in lines}) == 2  # tables with even rows
+    assert "against" in made["comparisons.csv"].splitlines()[0]
+    assert "pgd_at,baseline" in made["comparisons.csv"].splitlines()[1]
+    assert " 320 " in made["summary.md"]  # passes: 20 epochs of 8 forward and 8 backward
     for message in ("n = 50", "2 seeds", "95 %", "linf 0.15", "upper bound", "seed 0, 1: FGSM"):
         assert message in made["summary.md"]
     assert len(records.read_rows(tmp_path / "out" / "summary.csv")) == 2 * 10 + 1

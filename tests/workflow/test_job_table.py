@@ -17,7 +17,7 @@ from tests.helpers.snakes import STUDY, merged
 
 pytestmark = pytest.mark.workflow
 
-ASKED = ("all", "gates", "searches")  # rules that only ask for what others make
+ASKED = ("all", "gates", "references", "searches")  # rules that only ask for what others make
 MADE = "results/runs/digits/article_cnn/pgd_at/seed0"
 # One study in which every rule has a job, and every need of the table is used.
 WHOLE = {

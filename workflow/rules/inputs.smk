@@ -3,9 +3,10 @@
 from gauntlet.runtime import folder_manifest
 from gauntlet.study import models, search_jobs, split_settings
 from gauntlet.study.defenses import extra_file
-from gauntlet.study.job_table import JOBS
+from gauntlet.study.job_table import JOBS, provenance_of
 from gauntlet.study.matrix import AS_GIVEN, OWN
 
+KEPT = HOME / "results" / "reference"
 DATA_FILES = {
     "images": "images.npy",
     "labels": "labels.npy",
@@ -113,3 +114,45 @@ def gathered(file):
     """Name a file of every shard of an attack; the other wildcards stay."""
     folder = ATTACK.replace("{", "{{").replace("}", "}}")
     return gather.craft(f"{folder}shards/{{scatteritem}}/{file}")
+
+
+def kept_file(name):
+    """Give an input function: a file of what is kept of a study; WorkflowError if nothing is."""
+
+    def file(wildcards):
+        require_known(wildcards)
+        path = KEPT / wildcards.study / name
+        if not path.is_file():
+            raise WorkflowError(
+                f"Nothing is kept of the study '{wildcards.study}' ({path} does not exist); "
+                f"allowed are {', '.join(kept_names()) or 'none so far'}."
+            )
+        return str(path)
+
+    return file
+
+
+def kept_names():
+    """List the studies of which results are kept, with what they were made by."""
+    return sorted(path.parent.name for path in KEPT.glob("*/origin.json"))
+
+
+def kept_studies(wildcards):
+    """Give the files that say that the kept studies under `run` are verified."""
+    there = [study for study in SETTINGS["run"] if study in kept_names()]
+    if not there:
+        raise WorkflowError(
+            f"Nothing is kept of the studies under run ({', '.join(SETTINGS['run'])}); allowed are "
+            f"{', '.join(kept_names()) or 'none so far'}."
+        )
+    return [STUDY.format(study=study) + "reference.verified" for study in there]
+
+
+def result_provenances(wildcards):
+    """Give the provenances of what a study has trained, crafted and proven."""
+    require_known(wildcards)
+    needs = JOBS["compare_reference"].needs
+    made = [
+        needs[name].find(SETTINGS, dict(wildcards.items())) for name in ("trainings", "results")
+    ]
+    return [provenance_of(job) for jobs in made for job in jobs]

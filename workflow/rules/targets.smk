@@ -1,12 +1,12 @@
 """The files of a study, its figures and its gate; no rules."""
 
-from gauntlet.study import job_needs
+from gauntlet.study import table_needs
 from gauntlet.study.defenses import searches_of
 
 
 def gate_targets(studies):
     """Give the files that say that the gates of some studies are passed."""
-    gated = [study for study in studies if job_needs.has_gate(SETTINGS, study)]
+    gated = [study for study in studies if table_needs.has_gate(SETTINGS, study)]
     return [STUDY.format(study=study) + "gate.passed" for study in gated]
 
 
@@ -31,7 +31,7 @@ def study_targets(study):
         "timings.csv",
         "robustness.csv",
     )
-    tables += ("certificates.csv",)
+    tables += ("certificates.csv", "comparisons.csv")
     figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
     gate = ("gate.json", "gate.md") if gate_targets([study]) else ()
     stepped = SETTINGS["studies"][study]["preprocess"]

@@ -1,8 +1,7 @@
 """From summaries to tables in Markdown, LaTeX and plain text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
@@ -25,8 +24,9 @@ from gauntlet.reporting.interval_columns import (
     interval_threats,
     is_certified,
 )
+from gauntlet.reporting.training_costs import Cost
 
-COSTS = ("seconds", "cpu_seconds", "peak_rss_mb")
+COST_HEADS = ("training passes", "training s")
 NOTES = (
     (
         "Accuracies in %: mean ± standard deviation over seeds; [ ]: Wilson 95 % interval of the "
@@ -41,7 +41,9 @@ NOTES = (
     ),
     (
         "Passes: forward + backward passes through the model per image. An attack that missed what "
-        "is known to be within its reach is refused: it has no accuracy of its own (–)."
+        "is known to be within its reach is refused: it has no accuracy of its own (–). Training "
+        "passes: those of one training image in all epochs, forward and backward, the attack "
+        "inside included and validation not."
     ),
 )
 
@@ -56,11 +58,11 @@ class Table:
 
 
 def headline_table(
-    rows: Sequence[dict], seconds: dict[tuple, list[float]] | None = None, spread: bool = True
+    rows: Sequence[dict], costs: Mapping[tuple, Cost] | None = None, spread: bool = True
 ) -> Table:
-    """Make the short table: a row per model, a column per attack, and training seconds if given.
+    """Make the short table: a row per model, a column per attack, and what training cost if given.
 
-    `seconds` are those of each (dataset, model, defense). Where certificates meet attacks stand
+    `costs` are those of each (dataset, model, defense). Where certificates meet attacks stand
     intervals: true robust accuracy lies within.
     """
     columns = headline(rows)
@@ -76,12 +78,19 @@ def headline_table(
         cells = [*_names(own, names), *_accuracies(own, columns, spread)]
         cells += interval_cells(own, threats)
         cells += [audit_columns.verdict(own)] if audited else []
-        if seconds is not None:
-            cells.append(f"{fmean(seconds[model]):.1f}" if model in seconds else "–")
+        if costs is not None:
+            cells += _cost_cells(costs.get(model))
         lines.append(tuple(cells))
     head = (*names, "clean", *column_labels(columns).values(), *interval_heads(threats))
-    head += ("audit",) * audited + ("training s",) * (seconds is not None)
+    head += ("audit",) * audited + COST_HEADS * (costs is not None)
     return Table(_title(rows), head, lines)
+
+
+def _cost_cells(cost: Cost | None) -> list[str]:
+    """Write the passes and the seconds of a model's training."""
+    if cost is None:
+        return ["–", "–"]
+    return ["–" if cost.passes is None else f"{cost.passes:.0f}", f"{cost.seconds:.1f}"]
 
 
 def _names(rows: Sequence[dict], names: Sequence[str]) -> list[str]:

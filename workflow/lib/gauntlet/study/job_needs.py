@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from gauntlet.study import audit_gate, certificates, specs
 from gauntlet.study.attack_points import attack_points
-from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher, searches_of
+from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher
 from gauntlet.study.matrix import AS_GIVEN, OWN
 from gauntlet.study.models import MADE, local_weights
-from gauntlet.study.paths import FIGURES
 from gauntlet.study.specs import Run
 
 Config = Mapping[str, Any]
@@ -175,41 +174,12 @@ def shown_attacks(config: Config, names: Names) -> Iterator[JobName]:
             yield _attack(_as_names(run), shown)
 
 
-def table(config: Config, names: Names) -> Iterator[JobName]:
-    """Give the job that makes the table of a study."""
-    yield JobName("collect_results", {"study": names["study"]})
-
-
-def gate(config: Config, names: Names) -> Iterator[JobName]:
-    """Give the job that compares a study with its requirements."""
-    yield JobName("gate", {"study": names["study"]})
-
-
-def study_results(config: Config, names: Names) -> Iterator[JobName]:
-    """Give the jobs that make a study's tables, figures and the record of its gate."""
-    own = {"study": names["study"]}
-    rules = ["collect_results", "publish_tables", *(f"plot_{name}" for name in FIGURES)]
-    if config["studies"][names["study"]]["preprocess"]:
-        rules.append("publish_preprocess")
-    if has_gate(config, names["study"]):
-        rules.append("gate")
-    for rule in rules:
-        yield JobName(rule, own)
-    for name in searches_of(config, names["study"]):
-        yield from (JobName(rule, {"search": name}) for rule in ("choose_trial", "plot_search"))
-
-
 def fallible(config: Config, names: Names) -> Iterator[JobName]:
     """Give the jobs of a study that a failing model may cost their result, model by model."""
     for run in specs.runs(config, names["study"]):
         own = _as_names(run) | {"study": names["study"]}
         for jobs in (attacks, transfers, audits, reruns):
             yield from jobs(config, own)
-
-
-def has_gate(config: Config, study: str) -> bool:
-    """Tell whether anything is required of a study's models."""
-    return bool(audit_gate.gate_spec(config, study)["demands"])
 
 
 def _shown_attack(config: Config, study: str) -> str:

@@ -5,7 +5,7 @@ of the rule graph take their edges from it. A test compares it with what Snakema
 Standard library only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gauntlet.study import (
@@ -16,6 +16,9 @@ from gauntlet.study import (
     search_jobs,
     specs,
     specs_models,
+    specs_reference,
+    specs_tables,
+    table_needs,
 )
 from gauntlet.study.job_kind import JobKind, Need
 from gauntlet.study.job_needs import JobName
@@ -58,9 +61,11 @@ def graph_spec(config: Spec, study: str) -> Spec:
     return specs.ordered(shown)
 
 
-def _figure(name: str, needs: Mapping[str, Need]) -> JobKind:
+def _figure(
+    name: str, needs: Mapping[str, Need], shown: Callable[..., Spec] = specs.figure_spec
+) -> JobKind:
     def spec(config: Spec, study: str) -> Spec:
-        return specs.ordered(specs.figure_spec(config, study) | {"figure": name})
+        return specs.ordered(shown(config, study) | {"figure": name})
 
     return JobKind(spec, ("study",), paths.STUDY, f"figures/{name}", needs, FIGURE)
 
@@ -89,20 +94,26 @@ LEDGERS = {
     "certificates": Need(("certify_robustness",), job_needs.certificates_of),
 }
 RECORDS = {"records": Need(("evaluate_robustness",), job_needs.evaluations)}
-TABLE = {"robustness": Need(("collect_results",), job_needs.table)}
+TABLE = {"robustness": Need(("collect_results",), table_needs.table)}
+COSTS = TABLE | {"timings": Need(("publish_tables",), table_needs.tables)}
 SHOWN = {"ledgers": Need(("craft_examples",), job_needs.shown_attacks)}
 EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
 MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
 FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
-FIGURE_RULES = tuple(f"plot_{name}" for name in paths.FIGURES)
-RESULTS = ("collect_results", "publish_tables", "publish_preprocess", *FIGURE_RULES, "gate")
-RESULTS += ("choose_trial", "plot_search")
-OTHERS = {"others": Need(RESULTS, job_needs.study_results, drawn=False)}
-PASSED = {"record": Need(("gate",), job_needs.gate)} | OTHERS
+RESULTS = ("collect_results", "publish_tables", "publish_preprocess", "choose_trial", "plot_search")
+RESULTS += ("gate", *(f"plot_{name}" for name in paths.FIGURES))
+OTHERS = {"others": Need(RESULTS, table_needs.study_results, drawn=False)}
+PASSED = {"record": Need(("gate",), table_needs.gate)} | OTHERS
 COMPLETE = OTHERS | {
-    "rows": Need(("collect_results",), job_needs.table),
+    "rows": Need(("collect_results",), table_needs.table),
     "results": Need(FALLIBLE, job_needs.fallible, drawn=False),
 }
+COMPARED = {
+    "summary": Need(("publish_tables",), table_needs.tables, drawn=False),
+    "trainings": MODELS._replace(drawn=False),
+    "results": Need(FALLIBLE, job_needs.fallible, drawn=False),
+}
+VERIFIED = {"record": Need(("compare_reference",), table_needs.comparison, drawn=False)}
 
 JOBS: dict[str, JobKind] = {
     "download_data": JobKind(specs.data_spec, ("dataset",), paths.DATA, "download"),
@@ -205,7 +216,7 @@ JOBS: dict[str, JobKind] = {
     ),
     "collect_results": JobKind(specs.table_spec, ("study",), paths.STUDY, "robustness", RECORDS),
     "publish_tables": JobKind(
-        specs.table_spec,
+        specs_tables.publish_spec,
         ("study",),
         paths.STUDY,
         "summary",
@@ -213,8 +224,9 @@ JOBS: dict[str, JobKind] = {
     ),
     **preprocess_jobs.JOBS,
     **search_jobs.JOBS,
-    "plot_robustness": _figure("robustness", TABLE),
-    "plot_tradeoff": _figure("tradeoff", TABLE),
+    "plot_robustness": _figure("robustness", TABLE, specs_tables.compared_figure_spec),
+    "plot_tradeoff": _figure("tradeoff", TABLE, specs_tables.compared_figure_spec),
+    "plot_compute": _figure("compute", COSTS, specs_tables.compared_figure_spec),
     "plot_curves": _figure("curves", TABLE | RECORDS),
     "plot_passes": _figure("passes", RECORDS),
     "plot_transfer": _figure("transfer", TABLE),
@@ -228,5 +240,11 @@ JOBS: dict[str, JobKind] = {
     ),
     "gate": JobKind(audit_gate.gate_spec, ("study",), paths.STUDY, "gate", TABLE),
     "complete_study": JobKind(specs.study_spec, ("study",), paths.STUDY, "complete", COMPLETE),
+    "compare_reference": JobKind(
+        specs_reference.reference_spec, ("study",), paths.STUDY, "reference", COMPARED
+    ),
+    "verify_reference": JobKind(
+        specs.study_spec, ("study",), paths.STUDY, "reference_verified", VERIFIED
+    ),
     "pass_gate": JobKind(specs.study_spec, ("study",), paths.STUDY, "gate_passed", PASSED),
 }

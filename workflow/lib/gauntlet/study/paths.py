@@ -19,6 +19,6 @@ AUDIT = f"{STUDY}audit/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/"
 STEPPED = f"{STUDY}preprocess/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}/{{preprocess}}/"
 EVALUATION = f"{STUDY}evaluation/{{dataset}}/{{model}}/{{defense}}/seed{{seed}}"
 FIGURES = (
-    *("robustness", "tradeoff", "curves", "passes", "transfer"),
+    *("robustness", "tradeoff", "compute", "curves", "passes", "transfer"),
     *("bounds", "radii", "training", "examples", "classes", "rulegraph"),
 )

@@ -6,7 +6,7 @@ The workflow's own graph is Snakemake's; a test compares this one, for estimates
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gauntlet.study import job_needs
+from gauntlet.study import table_needs
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.job_table import JOBS, provenance_of, spec_of
 from gauntlet.study.specs import Spec
@@ -41,10 +41,10 @@ class Plan:
 
     def _add_study(self, study: str) -> None:
         names = {"study": study}
-        for job in job_needs.study_results(self.config, names):
+        for job in table_needs.study_results(self.config, names):
             self._add(job)
         self._add(JobName("complete_study", names))
-        if job_needs.has_gate(self.config, study):
+        if table_needs.has_gate(self.config, study):
             self._add(JobName("pass_gate", names))
 
     def _add(self, job: JobName) -> str:

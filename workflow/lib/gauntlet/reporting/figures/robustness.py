@@ -8,12 +8,15 @@ from matplotlib.patches import Patch
 
 from gauntlet.core.records import read_rows
 from gauntlet.evaluation.metrics import WORST
+from gauntlet.reporting import findings
 from gauntlet.reporting.figures import style
+from gauntlet.reporting.figures.standings import standings
 from gauntlet.reporting.figures.values import (
     UPPER_BOUND,
     Value,
     at,
     clean_value,
+    main_threat,
     sample_text,
     several_seeds,
     split,
@@ -30,10 +33,10 @@ NUMBERED = 70  # so many bars of a panel can bear numbers
 def robustness(robustness: str, *, spec: dict) -> Figure:
     """Draw grouped bars of the study's short table."""
     rows = read_rows(robustness)
-    return draw(rows)
+    return draw(rows, spec.get("kinds", {}))
 
 
-def draw(rows: Sequence[dict]) -> Figure:
+def draw(rows: Sequence[dict], kinds: dict | None = None) -> Figure:
     """Draw the short table's accuracies; `rows` are those of robustness.csv, as texts."""
     if not rows:
         return style.empty("No model of this study has been evaluated.")
@@ -49,8 +52,22 @@ def draw(rows: Sequence[dict]) -> Figure:
     labels = ["clean", *column_labels(columns).values()]
     patches = [Patch(**look) for look in looks.values()]
     style.legend(figure, patches, labels)
-    style.note(figure, _note(rows, columns))
+    style.note(figure, " ".join([*_told(rows, kinds or {}), _note(rows, columns)]))
     return figure
+
+
+def _told(rows: Sequence[dict], kinds: dict) -> list[str]:
+    """Say what the numbers show of noise and of single-step training, at the main threat model."""
+    threat = main_threat(rows)
+    panels = split(rows, "dataset", "model")
+    if threat is None or len(panels) > 1:
+        return []
+    found = standings(rows, threat)
+    told = (
+        findings.noise_sentence(found, kinds, threat),
+        findings.collapse_sentence(found, kinds),
+    )
+    return list(filter(None, told))
 
 
 def _note(rows: Sequence[dict], columns: Sequence[Column]) -> str:

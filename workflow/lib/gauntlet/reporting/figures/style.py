@@ -114,6 +114,14 @@ def percent_axis(axis, label: str) -> None:
     axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0, symbol=""))
 
 
+def plain_log_axis(axis, label: str) -> None:
+    """Give a logarithmic axis ticks at 1, 2 and 5, written as plain numbers."""
+    axis.set_label_text(label)
+    axis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(mpl.ticker.NullFormatter())
+
+
 def empty(reason: str) -> Figure:
     """Draw a panel that says why there is nothing to draw."""
     figure = Figure(figsize=(7, 2), layout="constrained")

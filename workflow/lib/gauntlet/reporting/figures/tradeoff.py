@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from gauntlet.core.records import read_rows
+from gauntlet.reporting import findings
 from gauntlet.reporting.figures import style
+from gauntlet.reporting.figures.standings import standings
 from gauntlet.reporting.figures.values import (
     UPPER_BOUND,
     clean_value,
@@ -22,10 +24,10 @@ from gauntlet.reporting.formatting import threat_label
 def tradeoff(robustness: str, *, spec: dict) -> Figure:
     """Draw a mark per defense at the study's main norm and eps."""
     rows = read_rows(robustness)
-    return draw(rows)
+    return draw(rows, spec.get("kinds", {}))
 
 
-def draw(rows: Sequence[dict]) -> Figure:
+def draw(rows: Sequence[dict], kinds: dict | None = None) -> Figure:
     """Draw the study's main threat model; `rows` are those of robustness.csv, as texts."""
     threat = main_threat(rows)
     if threat is None:
@@ -39,11 +41,13 @@ def draw(rows: Sequence[dict]) -> Figure:
         _finish(place, threat)
         place.set_title(" · ".join(name))
     style.legend(figure, *axes[0].get_legend_handles_labels())
+    told = findings.price_sentence(standings(rows, threat), kinds or {}, threat)
+    told = f"{told} " if told and len(panels) == 1 else ""
     seeds = "Mark: mean over seeds, small: each seed; cross" if several_seeds(rows) else "Cross"
     style.note(
         figure,
-        f"{sample_text(rows)}. {seeds}: Wilson 95 % intervals for n; dotted: nothing lost "
-        f"under attack. {UPPER_BOUND}",
+        f"{told}{sample_text(rows)}. {seeds}: Wilson 95 % intervals for n; dotted: nothing "
+        f"lost under attack. {UPPER_BOUND}",
     )
     return figure
 

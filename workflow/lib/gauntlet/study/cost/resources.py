@@ -32,7 +32,7 @@ HELD = 4  # copies of what an attack makes: by pool, joined, saved, judged
 PLAIN_RULES = (
     *("collect_results", "download_data", "download_weights", "evaluate_robustness", "gate"),
     *("complete_study", "pass_gate", "publish_preprocess", "publish_tables", "split_data"),
-    *("choose_trial", "propose_trials"),
+    *("choose_trial", "compare_reference", "propose_trials", "verify_reference"),
 )
 SEEDLESS = ("scatteritem", "seed", "trial")  # names on which a job's size does not depend
 

@@ -118,11 +118,25 @@ def _shown(spec: Spec, sizes: DatasetSizes) -> float:
     return sizes.train / (1 - extra["share"]) if extra else sizes.train
 
 
-def _train(spec: Spec, sizes: DatasetSizes) -> Passes:
-    training, size = spec["training"], (sizes.pixels, sizes.classes)
+def training_passes(spec: Spec, sizes: DatasetSizes) -> Passes:
+    """Count the passes of one image in one epoch of a training, without those of validation.
+
+    A gradient by the image and one by the weights are a backward pass each.
+    """
+    return _loss_passes(spec, sizes) + Passes(0.0, _value("UPDATES", spec, sizes))
+
+
+def _loss_passes(spec: Spec, sizes: DatasetSizes) -> Passes:
     loss = Passes(_value("FORWARDS", spec, sizes), _value("BACKWARDS", spec, sizes))
     if "attack" in spec["defense"]:  # its last example is not judged
-        loss += draw_passes(spec["defense"]["attack"], *size) + Passes(-1)
+        drawn = draw_passes(spec["defense"]["attack"], sizes.pixels, sizes.classes)
+        loss += drawn + Passes(-1)
+    return loss
+
+
+def _train(spec: Spec, sizes: DatasetSizes) -> Passes:
+    training, size = spec["training"], (sizes.pixels, sizes.classes)
+    loss = _loss_passes(spec, sizes)
     seen = attack_passes(training["validation_attack"], *size) + Passes(VALIDATED, 1)
     epoch = loss.times(_shown(spec, sizes)) + seen.times(sizes.validation)
     return epoch.times(training["epochs"])
