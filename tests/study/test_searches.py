@@ -3,7 +3,7 @@
 import pytest
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.study import search_specs, searches, specs
+from gauntlet.study import search_specs, searches, specs, specs_tables
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.found_settings import with_settings
 from gauntlet.study.job_needs import JobName
@@ -145,3 +145,9 @@ def test_trials_are_sized_as_the_longest_training_of_their_ranges():
     # an earlier round is the head of a longer chain
     assert sizes.priority("run_trial", first) > 2 * sizes.priority("run_trial", last)
     assert sizes.minutes("choose_trial", {"search": "find"}) == 10
+
+
+def test_passes_of_settings_that_are_not_known_yet_are_not_told():
+    study = {"studies": {"quickstart": {"defenses": ["baseline", "trades", "tuned"]}}}
+    spec = specs_tables.publish_spec(searching({}, study), "quickstart")
+    assert [row[2] for row in spec["passes"]] == ["baseline", "trades"]
