@@ -95,7 +95,7 @@ GIVEN = {
     "model": set(DEFINITIONS["model_onnx"]["properties"]) - {"arch"},
     "attack": {"loss_draws"},
     "certificate": set(),
-    "defense": set(BASE_TRAINING),
+    "defense": {*BASE_TRAINING, "from_search"},
     "preprocess": {"adaptive", "attack"},
 }
 HANDED = {

@@ -17,7 +17,7 @@ from tests.helpers.snakes import STUDY, merged
 
 pytestmark = pytest.mark.workflow
 
-ASKED = ("all", "gates", "references")  # rules that only ask for what others make
+ASKED = ("all", "gates", "references", "searches")  # rules that only ask for what others make
 CALLED = ("compare_reference", "verify_reference")  # made when they are asked for by name
 MADE = "results/runs/digits/article_cnn/pgd_at/seed0"
 # One study in which every rule has a job, and every need of the table is used.
@@ -48,6 +48,35 @@ WHOLE = {
                 {"model": "exported", "defense": "as_given"},
             ],
         },
+        "found": {"from_search": "find"},
+        "found_taught": {"from_search": "alike"},
+        "found_among": {"from_search": "among"},
+    },
+    "searches": {
+        "find": {
+            "defense": "pgd_at",
+            "dataset": "digits",
+            "model": "article_cnn",
+            "ranges": {"attack.steps": {"low": 1, "high": 4}},
+            "trials": 3,
+            "parallel": 2,
+            "seeds": [0, 100],
+            "training": {"init": "baseline"},
+        },
+        "alike": {
+            "defense": "taught",
+            "dataset": "digits",
+            "model": "article_cnn",
+            "ranges": {"learning_rate": {"low": 0.001, "high": 0.1}},
+            "trials": 1,
+        },
+        "among": {
+            "defense": "ensemble",
+            "dataset": "digits",
+            "model": "article_cnn",
+            "ranges": {"epochs": {"low": 1, "high": 2}},
+            "trials": 2,
+        },
     },
     "preprocess": {
         "jpeg": {"kind": "jpeg"},
@@ -63,6 +92,9 @@ WHOLE = {
                 "further",
                 "taught",
                 "ensemble",
+                "found",
+                "found_taught",
+                "found_among",
                 "as_given",
             ],
             "attacks": ["quick", "near", "pgd3"],

@@ -12,7 +12,7 @@ from gauntlet.study import tracking
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
-from gauntlet.study.paths import RUN, STEP, STEPPED, STUDY, TRANSFER, WEIGHTS
+from gauntlet.study.paths import ROUND, RUN, SEARCH, STEP, STEPPED, STUDY, TRANSFER, TRIAL, WEIGHTS
 
 # Planning creates millions of objects that stay; collecting garbage takes a tenth of its time.
 gc.set_threshold(200_000, 50, 50)
@@ -30,6 +30,9 @@ wildcard_constraints:
     certificate=NAME,
     preprocess=NAME,
     study=NAME,
+    search=NAME,
+    round="[1-9][0-9]*",
+    trial="[1-9][0-9]*",
     part="train|validation|test",
     seed="[0-9]+",
 
@@ -74,6 +77,7 @@ DEFINED = {
     "certificate": "certificates",
     "preprocess": "preprocess",
     "study": "studies",
+    "search": "searches",
 }
 
 
@@ -85,7 +89,7 @@ def require_known(wildcards):
             continue
         raise WorkflowError(
             f"A target names the {wildcard} '{name}', which {kind} of the configuration does not "
-            f"define; allowed are {', '.join(SETTINGS[kind])}."
+            f"define; allowed are {', '.join(SETTINGS[kind]) or 'none'}."
         )
     if hasattr(wildcards, "defense") and hasattr(wildcards, "model"):
         require_way(wildcards.model, wildcards.defense)

@@ -7,6 +7,7 @@ rule train_model:
         teacher=files_needed("train_model", "teacher", weights_file),
         extra=further_images,
         pretrained=pretrained_file,
+        search=files_needed("train_model", "search", "best.json"),
     output:
         best=f"{RUN}best.pt",
         last=f"{RUN}last.pt",

@@ -1,5 +1,6 @@
 """A training from its files: data, model and start as a job's inputs name them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,13 +23,14 @@ def fit_files(
     keep: Path | None,
     device: torch.device,
     processes: SingleProcess | DataParallel,
+    hopeless: Callable[[list[dict]], bool] | None = None,
 ) -> Outcome:
     """Train as the spec says on the files `images`, `labels`, `meta`, `split`, `start`, ...
 
     `start`, `pretrained`, `teacher` and `extra` are lists of one file or none: weights to begin
     from, weights that were trained on other data, a teacher's weights, further images; `crafted`
-    lists the examples of a defense that trains on files. Raises what `loop.fit` raises, and
-    GauntletError for files that do not fit.
+    lists the examples of a defense that trains on files. `hopeless` is that of `loop.fit`. Raises
+    what `loop.fit` raises, and GauntletError for files that do not fit.
     """
     data = [files[name] for name in ("images", "labels", "meta", "split")]
     parts = {
@@ -49,7 +51,7 @@ def fit_files(
     if files["extra"]:
         given["extra"] = further_images(files["extra"][0], *data, device)
     with listening(spec, parts["train"], parts["validation"], processes.main) as listener:
-        given["listener"] = listener
+        given |= {"listener": listener, "hopeless": hopeless}
         return loop.fit(model, spec, parts["train"], parts["validation"], **given)
 
 

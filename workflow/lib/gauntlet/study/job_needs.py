@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gauntlet.study import audit_gate, certificates, specs
+from gauntlet.study.attack_points import attack_points
 from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher
 from gauntlet.study.job_name import JobName, Names
 from gauntlet.study.matrix import AS_GIVEN, OWN
 from gauntlet.study.models import MADE, local_weights
 from gauntlet.study.pretrained import beginning, is_published
-from gauntlet.study.resolve import attack_points
 from gauntlet.study.specs import Run
 
 Config = Mapping[str, Any]
@@ -216,5 +216,5 @@ def _attack(run: Names, attack: str, part: str = "test") -> JobName:
 
 
 def _certificate(run: Names, certificate: str) -> JobName:
-    names = {**run, "certificate": certificate, "part": certificates.PART}
-    return JobName("certify_robustness", names)
+    own = {"certificate": certificate, "part": certificates.PART}
+    return JobName("certify_robustness", {**run, **own})

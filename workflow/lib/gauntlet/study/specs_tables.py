@@ -16,7 +16,7 @@ def publish_spec(config: Spec, study: str) -> Spec:
 
     `baseline` is the first defense of the study that trains on nothing but the images, or None;
     `passes` gives forward and backward passes of one training image in one epoch, for each
-    [dataset, model, defense] that is trained.
+    [dataset, model, defense] that is trained with settings that are known before a search.
     """
     made = {"baseline": baseline(config, study), "passes": _passes(config, study)}
     return ordered(table_spec(config, study) | made)
@@ -53,7 +53,9 @@ def _kind(config: Spec, defense: str) -> dict[str, Any]:
 
 
 def _passes(config: Spec, study: str) -> list[list]:
+    """Count the passes of defenses whose settings are known: a search may find other steps."""
     trained = [run for run in runs(config, study) if run.defense != AS_GIVEN]
+    trained = [run for run in trained if not config["defenses"][run.defense].get("from_search")]
     first = {run[:3]: run for run in reversed(trained)}
     rows = []
     for names in dict.fromkeys(run[:3] for run in trained):

@@ -1,6 +1,7 @@
 """Training: one loop for every defense; validation each epoch chooses the checkpoint."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,7 @@ def fit(
     teacher: nn.Module | None = None,
     extra: Part | None = None,
     listener=None,
+    hopeless: Callable[[list[dict]], bool] | None = None,
 ) -> Outcome:
     """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
 
@@ -54,10 +56,10 @@ def fit(
     of S sources), `teacher` a model in eval mode, `extra` further images. Each epoch measures
     clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
     accuracy; a tie goes to the higher clean accuracy, then to the earlier epoch. An interrupted
-    training resumes from the checkpoint in the folder `keep`, to the same bytes. With several
-    `processes`, which share every batch, each of them calls this. A `listener` hears of batches
-    and epochs and changes nothing. Raises NonFiniteLoss if the loss is not
-    finite, Saved (a Stopped) if a signal asks to stop.
+    training resumes from the checkpoint in the folder `keep`, to the same bytes. It ends early if
+    `hopeless` says so of the rows of its epochs. With several `processes`, which share every batch,
+    each of them calls this. A `listener` hears of batches and epochs and changes nothing. Raises
+    NonFiniteLoss if the loss is not finite, Saved (a Stopped) if a signal asks to stop.
     """
     outcome, training, processes = Outcome(), spec["training"], processes or SingleProcess()
     learner = Learner(model, spec, processes, teacher)
@@ -66,7 +68,7 @@ def fit(
     progress = Progress("epoch", training["epochs"], done=begin - 1)
     with Stop() as stop:
         for epoch in range(begin, training["epochs"] + 1):
-            if _is_over(outcome, training["patience"]):
+            if _is_over(outcome, training["patience"]) or (hopeless and hopeless(outcome.history)):
                 break
             save = partial(_save, saved, stop, processes, outcome)
             row = {"epoch": epoch}
