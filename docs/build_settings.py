@@ -31,6 +31,13 @@ FAMILIES = {  # definition, key that chooses the branch, heading
     "preprocess": ("kind", "Steps before a model: `preprocess.<name>`"),
 }
 
+TABLES = {  # definition, heading
+    "search": "searches.<name>",
+    "range": "searches.<name>.ranges.<setting>",
+    "study": "studies.<name>",
+    "requirement": "requirements.<name>",
+}
+
 
 def page(schema: Schema) -> str:
     """Give the whole page as Markdown."""
@@ -40,7 +47,7 @@ def page(schema: Schema) -> str:
             parts += [f"## `{key}`", part["description"], _table(part, schema)]
     for family, (switch, heading) in FAMILIES.items():
         parts += [f"## {heading}", *_branches(family, switch, schema)]
-    for name, heading in (("study", "studies.<name>"), ("requirement", "requirements.<name>")):
+    for name, heading in TABLES.items():
         parts += [f"## `{heading}`", _table(schema["$defs"][name], schema)]
     parts += ["## `split` of a data set", _table(schema["$defs"]["split"], schema)]
     return "\n\n".join(parts) + "\n"
@@ -48,9 +55,12 @@ def page(schema: Schema) -> str:
 
 def _branches(family: str, switch: str, schema: Schema) -> Iterator[str]:
     """Give a table for each kind, without the settings that all defenses share."""
-    inherited = schema["properties"]["training"]["properties"] if family == "defense" else {}
+    inherited = schema["$defs"]["defense_overrides"]["properties"] if family == "defense" else {}
     if inherited:
         yield "Every key of `training` can also stand in a defense, for that defense alone."
+        searched = _resolved(inherited["from_search"], schema)["description"]
+        searched = f"{searched[:1].lower()}{searched[1:]}"
+        yield f"`from_search` can stand in the place of `kind`: {searched}"
     for kind in schema["$defs"][family]["properties"][switch]["enum"]:
         branch = schema["$defs"][f"{family}_{kind}"]
         left_out = {switch, "split", *inherited}

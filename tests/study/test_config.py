@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from gauntlet.study.resolve import attack_points
+from gauntlet.study.attack_points import attack_points
 from gauntlet.study.schema import complete
 from tests.helpers.overlays import BASE, ROOT, SCHEMA, all_specs, completed, laid_over
 

@@ -12,10 +12,10 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import REQUIRED, facts
 from gauntlet.stages.check_attack import check_attack
 from gauntlet.study import audit_gate, code_hash, specs
+from gauntlet.study.attack_points import attack_points
 from gauntlet.study.cost.resources import Sizes
 from gauntlet.study.cost.work import work_of
 from gauntlet.study.plan import Plan
-from gauntlet.study.resolve import attack_points
 from gauntlet.study.schema import complete, load_schema
 from tests.helpers.overlays import SCHEMA, completed
 from tests.helpers.own_plugins import (

@@ -95,7 +95,7 @@ GIVEN = {
     "model": set(DEFINITIONS["model_onnx"]["properties"]) - {"arch"},
     "attack": {"loss_draws"},
     "certificate": set(),
-    "defense": set(BASE_TRAINING),
+    "defense": {*BASE_TRAINING, "from_search"},
     "preprocess": {"adaptive", "attack"},
 }
 HANDED = {
@@ -110,6 +110,7 @@ HANDED = {
 RENAMED = {
     ("defense", "static"): {"crafted": {"attack", "source"}},
     ("defense", "ensemble"): {"crafted": {"sources"}},
+    ("model", "torchvision"): {"name": {"name", "pretrained"}},  # where a training begins
 }
 
 

@@ -16,13 +16,16 @@ from tests.helpers.places import LIBRARY, ROOT
 TRAINED = {"core", "models", "attacks", "certify"}
 STEPS = {"core", "attacks"}
 MEASURED = {"core", "attacks", "training", "evaluation"}
-STAGED = {"core", "data", "study"} | TRAINED | MEASURED | {"audit", "preprocess"}
+STAGED = {"core", "data", "study"} | TRAINED | MEASURED
+STAGED |= {"audit", "preprocess", "search", "tracking"}
 ROOMS = {
     "core": set(),
     **dict.fromkeys(("data", "models", "attacks", "certify"), {"core"}),
     **dict.fromkeys(("evaluation", "study", "runtime"), {"core"}),
     "training": TRAINED,
     "preprocess": STEPS,
+    "tracking": STEPS | {"models"},
+    "search": {"core"},
     "audit": MEASURED,
     "reporting": {"core", "evaluation"},
     "stages": STAGED,
@@ -36,7 +39,7 @@ SCRIPT_BODY = STAGED | {"stages", "reporting"}
 RULES, RULES_ALSO = {"study", "runtime"}, {"gauntlet.core.errors"}
 # The modules around the rooms: the package itself offers the API, `python -m gauntlet` the CLI.
 FRONT = {"gauntlet": {"api", "core"}, "gauntlet.__main__": {"cli"}}
-HEAVY = {"torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib"}
+HEAVY = {"torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "optuna"}
 OTHER_TESTS = {"workflow", "cluster", "faults", "benchmarks", "helpers", "docs"}
 
 

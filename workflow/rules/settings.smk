@@ -8,10 +8,11 @@ import json
 import os
 
 from gauntlet.study import audit_threat, models, own_files, precision, schema, specs, strict_yaml
+from gauntlet.study import tracking
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
-from gauntlet.study.paths import RUN, STEP, STEPPED, STUDY, TRANSFER, WEIGHTS
+from gauntlet.study.paths import ROUND, RUN, SEARCH, STEP, STEPPED, STUDY, TRANSFER, TRIAL, WEIGHTS
 
 # Planning creates millions of objects that stay; collecting garbage takes a tenth of its time.
 gc.set_threshold(200_000, 50, 50)
@@ -29,6 +30,9 @@ wildcard_constraints:
     certificate=NAME,
     preprocess=NAME,
     study=NAME,
+    search=NAME,
+    round="[1-9][0-9]*",
+    trial="[1-9][0-9]*",
     part="train|validation|test",
     seed="[0-9]+",
 
@@ -38,7 +42,7 @@ try:
     SETTINGS = schema.complete(
         config, HOME / "workflow" / "schemas" / "config.schema.yaml", command_line_config()
     )
-    if problems := own_files.own_file_problems(SETTINGS):
+    if problems := own_files.own_file_problems(SETTINGS) + tracking.problems(SETTINGS):
         raise GauntletError("\n".join(problems))
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
@@ -49,6 +53,7 @@ if is_main_process():
 os.environ.update(
     GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),
     GAUNTLET_CHECKPOINT_MINUTES=str(SETTINGS["compute"]["checkpoint_minutes"]),
+    GAUNTLET_TRACKING=tracking.environment(SETTINGS),
 )
 precision.keep_in(precision.STUDY_FOLDER)  # a job on another machine finds there what was planned
 GPUS = int(device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all
@@ -72,6 +77,7 @@ DEFINED = {
     "certificate": "certificates",
     "preprocess": "preprocess",
     "study": "studies",
+    "search": "searches",
 }
 
 
@@ -83,7 +89,7 @@ def require_known(wildcards):
             continue
         raise WorkflowError(
             f"A target names the {wildcard} '{name}', which {kind} of the configuration does not "
-            f"define; allowed are {', '.join(SETTINGS[kind])}."
+            f"define; allowed are {', '.join(SETTINGS[kind]) or 'none'}."
         )
     if hasattr(wildcards, "defense") and hasattr(wildcards, "model"):
         require_way(wildcards.model, wildcards.defense)

@@ -1,6 +1,7 @@
 """The files of a study, its figures and its gate; no rules."""
 
 from gauntlet.study import table_needs
+from gauntlet.study.defenses import searches_of
 
 
 def gate_targets(studies):
@@ -35,8 +36,23 @@ def study_targets(study):
     gate = ("gate.json", "gate.md") if gate_targets([study]) else ()
     stepped = SETTINGS["studies"][study]["preprocess"]
     steps = ("preprocess.csv", "preprocess.md", "preprocess.json") if stepped else ()
+    figures += [f"figures/steps.{kind}" for kind in ("png", "svg")] * bool(stepped)
     made = (*tables, *steps, *figures, *gate)
-    return [STUDY.format(study=study) + name for name in made]
+    searched = searches_of(SETTINGS, study)
+    return [STUDY.format(study=study) + name for name in made] + search_targets(searched)
+
+
+def search_targets(searches):
+    """Give the table and the figure of some searches' trials, and their winners."""
+    files = ("best.json", "trials.csv", "trials.png", "trials.svg")
+    return [SEARCH.format(search=search) + name for search in searches for name in files]
+
+
+def all_searches(wildcards):
+    """Give the files of every search of the configuration; WorkflowError if there is none."""
+    if not SETTINGS["searches"]:
+        raise WorkflowError("searches is empty; allowed is a configuration with a search.")
+    return search_targets(SETTINGS["searches"])
 
 
 def other_results(wildcards):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TAIL = 40  # lines of a failed job's log that are shown
+NUMBERED = ("round", "seed", "trial")  # names whose values are plain numbers
 QUIET_LOG = "(its log is empty)"
 
 
@@ -74,7 +75,7 @@ class Jobs:
 
 
 def _names(wildcards: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"seed{value}" if name == "seed" else str(value) for name, value in wildcards]
+    return [f"{name}{value}" if name in NUMBERED else str(value) for name, value in wildcards]
 
 
 def _tail(path: str) -> list[str]:

@@ -16,9 +16,10 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.core.locations import schema_path
 from gauntlet.core.plugins import ENVIRONMENT, available, folders, load
 from gauntlet.study import schema
+from gauntlet.study.attack_points import attack_points, length
 from gauntlet.study.audit_gate import checks_of
 from gauntlet.study.certificates import certificate_points
-from gauntlet.study.resolve import attack_points, choices, length
+from gauntlet.study.resolve import choices
 
 # What a configuration needs besides the part that is asked about; it decides nothing.
 FRAME = {

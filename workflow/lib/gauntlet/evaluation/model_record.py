@@ -61,7 +61,7 @@ def model_record(spec: Mapping, paths: Paths) -> dict:
     measured = with_failures(measured, attacks, failures)
     run = {name: spec[name] for name in RUN_NAMES}
     chosen = {name: training[name] for name in ("selection", "selected_epoch")}
-    chosen["audit"] = audit
+    chosen |= {"audit": audit} | ({"found": training["found"]} if "found" in training else {})
     rows = [
         run | row | certified_accuracy.certified(row, proven) | chosen | _lowered(spec, row)
         for row in measured.pop("rows")

@@ -31,7 +31,8 @@ def summarize(rows: Sequence[dict]) -> list[dict]:
 
     Intervals are Wilson's for the mean accuracy and the n images that all seeds share.
     `success_by` adds up images by attack; `audits` and `warnings` are lists of {seeds, value}, with
-    the seeds that each value holds for. `precision` is there if gradients were not float32.
+    the seeds that each value holds for. `precision` is there if gradients were not float32, `found`
+    if a search has found settings of the model's defense.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -53,7 +54,7 @@ def _joined(rows: list[dict]) -> dict:
     for short, column in MEANS.items():
         joined[f"{short}_mean"] = rounded(mean_std(rows, column)[0])
     joined["success_by"] = _success_by(rows)
-    joined |= {"precision": rows[0]["precision"]} if "precision" in rows[0] else {}
+    joined |= {name: rows[0][name] for name in ("found", "precision") if name in rows[0]}
     return joined | {"audits": by_seed(rows, "audit"), "warnings": by_seed(rows, "warnings")}
 
 

@@ -40,7 +40,7 @@ def _by_seed(found: Sequence[Mapping], text) -> str:
 
 def robustness_cells(row: Mapping) -> dict:
     """Give a measured row as the robustness table shows it."""
-    aside = ("failed", "precision", "warnings")
+    aside = ("failed", "found", "precision", "warnings")
     kept = {name: value for name, value in row.items() if name not in aside}
     return kept | {
         "success_by": success_text(row["success_by"]),
@@ -51,7 +51,7 @@ def robustness_cells(row: Mapping) -> dict:
 
 def summary_cells(row: Mapping) -> dict:
     """Give a row over all seeds as the summary table shows it."""
-    aside = ("audits", "precision", "warnings")
+    aside = ("audits", "found", "precision", "warnings")
     kept = {name: value for name, value in row.items() if name not in aside}
     return kept | {
         "success_by": success_text(row["success_by"]),

@@ -6,6 +6,7 @@ from gauntlet.reporting import (
     audit_columns,
     certificate_tables,
     comparison_tables,
+    search_lines,
     tables,
     training_costs,
 )
@@ -29,4 +30,4 @@ def parts(
     notes = [*tables.warnings(joined), *audit_columns.lines(joined), *tables.NOTES]
     notes += certificate_tables.NOTES if proven else ()
     notes += [comparison_tables.NOTE] if compared else []
-    return shown, notes + tables.precisions(joined)
+    return shown, [*notes, *tables.precisions(joined), *search_lines.found_settings(joined)]

@@ -21,7 +21,7 @@ ENDING = PROVENANCE
 # Packages that can decide a result: part of the key of the store. A test reads the requirements.
 VERSIONS = (
     *("snakemake", "torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "pillow"),
-    *("scikit-learn", "onnx", "onnxruntime", "protobuf", "safetensors"),
+    *("scikit-learn", "onnx", "onnxruntime", "protobuf", "safetensors", "optuna"),
 )
 DESCRIBE = ("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=-changed")
 PATIENCE = 10  # seconds that git may take

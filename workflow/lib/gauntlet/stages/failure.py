@@ -1,34 +1,15 @@
 """An attack or a model that fails costs its own row: why is written in the place of the result."""
 
-import logging
 from pathlib import Path
 
-import torch
-
-from gauntlet.core.errors import GauntletError
-from gauntlet.core.records import first_line, write_rows
+from gauntlet.core.records import write_rows
 from gauntlet.core.threat_models import extent
 from gauntlet.evaluation import audit_ledger, failures
 from gauntlet.evaluation.attack_ledger import WHITE_BOX
 from gauntlet.stages.craft import EvalImages
+from gauntlet.stages.reasons import reason
 
-logger = logging.getLogger(__name__)
 VERDICT = "error"  # of a model whose audit failed
-MACHINE = (OSError, MemoryError, torch.OutOfMemoryError)
-NO_MEMORY = "allocate memory"  # how PyTorch says on a CPU that there is none
-
-
-def reason(error: Exception) -> str:
-    """Say in one line why a model or an attack failed.
-
-    Raises the error again if it is the machine's (a full disk, no memory): another try may succeed.
-    """
-    if isinstance(error, MACHINE) or NO_MEMORY in str(error):
-        raise error
-    logger.info("the model or the attack failed", exc_info=error)
-    if isinstance(error, GauntletError):
-        return str(error)
-    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def instead_of_ledger(

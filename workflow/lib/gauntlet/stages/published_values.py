@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.study.resolve import length
+from gauntlet.study.attack_points import length
 from gauntlet.study.strict_yaml import require_unique_keys
 
 TEXTS = ("name", "source", "data", "norm")

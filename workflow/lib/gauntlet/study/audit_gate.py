@@ -9,8 +9,8 @@ from typing import Any
 
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import available
+from gauntlet.study.attack_points import attack_points, length
 from gauntlet.study.audit_threat import audit_threat
-from gauntlet.study.resolve import attack_points, length
 from gauntlet.study.specs import Run, Spec, job_spec, ordered, runs, transfer_sets
 
 RERUN = "rerun"  # the name of the rerun among a study's attacks

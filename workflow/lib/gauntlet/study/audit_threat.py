@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from gauntlet.study.resolve import attack_points, length
+from gauntlet.study.attack_points import attack_points, length
 
 NORMS = ("linf", "l2")  # in which an audit's own attacks work
 Threat = tuple[str, float]

@@ -10,7 +10,7 @@ from statistics import NormalDist
 from typing import Any
 
 from gauntlet.core.plugin_facts import facts
-from gauntlet.study.resolve import length
+from gauntlet.study.attack_points import length
 
 LENGTHS = ("sigma", "ceiling")
 PART = "test"  # the part of the data that is certified

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from gauntlet.core.plugin_facts import PluginFacts, facts
+from gauntlet.study.attack_points import length
 from gauntlet.study.matrix import AS_GIVEN, is_external
-from gauntlet.study.resolve import length
 
 FAMILY = "training.defenses"
 LENGTHS = ("eps", "sigma")
-INPUTS = ("source", "sources", "teacher")  # settings that name other models: they are inputs
+INPUTS = ("from_search", "source", "sources", "teacher")  # what other jobs make: they are inputs
 Config = dict[str, Any]
 
 
@@ -69,7 +69,15 @@ def needed_defenses(config: Config, defense: str) -> list[str]:
     teacher = needed_teacher(config, defense)
     found += [teacher.defense] if teacher else []
     start = init_source(config, defense)
+    if search := config["defenses"][defense].get("from_search"):  # and what its trials need
+        found += needed_defenses(config, config["searches"][search]["defense"])
     return ([start] if start else []) + found
+
+
+def searches_of(config: Config, study: str) -> list[str]:
+    """Name the searches from which a study's defenses come."""
+    known = (config["defenses"].get(name, {}) for name in config["studies"][study]["defenses"])
+    return list(dict.fromkeys(own["from_search"] for own in known if own.get("from_search")))
 
 
 def contradictions(config: Config) -> list[str]:

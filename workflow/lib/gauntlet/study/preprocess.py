@@ -9,7 +9,7 @@ from typing import Any
 
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugin_facts import facts
-from gauntlet.study.resolve import attack_points
+from gauntlet.study.attack_points import attack_points
 from gauntlet.study.specs import Run, Spec, job_spec, ordered, runs
 
 FAMILY = "preprocess"

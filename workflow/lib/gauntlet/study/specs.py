@@ -12,13 +12,15 @@ from typing import Any
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.records import Run
 from gauntlet.study import certificates
+from gauntlet.study.attack_points import attack_points
 from gauntlet.study.defenses import INPUTS, init_source, needed_teacher, own_settings, training_of
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
 from gauntlet.study.precision import EXACT, check_precision, craft_precision, train_precision
-from gauntlet.study.resolve import attack_points
+from gauntlet.study.pretrained import beginning, is_published
+from gauntlet.study.searches import search_part
 from gauntlet.study.split_settings import chosen_indices
 
 Spec = dict[str, Any]
@@ -72,8 +74,9 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
 
     `training.init` is whether weights of another run (an input) are the start, `training.extra`
     the share of further images (an input too); `defense.attack` and `training.validation_attack`
-    are settings for `attacks.bind`, `defense.teacher` is the teacher's model. What only decides an
-    input is left out.
+    are settings for `attacks.bind`, `defense.teacher` is the teacher's model, `pretrained` the
+    name of published weights to begin from (null: a file). `search` is there if a search finds some
+    of the settings, an input. What only decides an input is left out.
     """
     settings, training = config["defenses"][defense], training_of(config, defense)
     training["init"] = init_source(config, defense) is not None
@@ -89,7 +92,12 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
         own["attack"] = _single(config, own["attack"])
     if teacher := needed_teacher(config, defense):
         own["teacher"] = {"model": model_settings(config, teacher.model)}
-    return ordered(job | {"defense": own, "training": training})
+    whole = job | {"defense": own, "training": training}
+    if weights := beginning(config, model, defense):
+        whole["pretrained"] = weights if is_published(weights) else None
+    if search := settings.get("from_search"):
+        whole["search"] = search_part(config, search)
+    return ordered(whole)
 
 
 def craft_spec(

@@ -16,7 +16,7 @@ def publish_spec(config: Spec, study: str) -> Spec:
 
     `baseline` is the first defense of the study that trains on nothing but the images, or None;
     `passes` gives forward and backward passes of one training image in one epoch, for each
-    [dataset, model, defense] that is trained.
+    [dataset, model, defense] that is trained with settings that are known before a search.
     """
     made = {"baseline": baseline(config, study), "passes": _passes(config, study)}
     return ordered(table_spec(config, study) | made)
@@ -34,7 +34,10 @@ def baseline(config: Spec, study: str) -> str | None:
 
 
 def kinds(config: Spec, study: str) -> dict[str, Any]:
-    """Give the kind of each defense of a study that trains, and whether its attack has one step."""
+    """Give the kind of each defense of a study, and whether it rests on attacks of one step.
+
+    Training on bounds does not, whatever attack it has inside.
+    """
     names = [name for name in config["studies"][study]["defenses"] if name != AS_GIVEN]
     return {name: _kind(config, name) for name in names}
 
@@ -45,11 +48,14 @@ def _kind(config: Spec, defense: str) -> dict[str, Any]:
     inner = config["attacks"].get(settings.get("attack"), {})
     crafted = "crafted" in known.arguments
     stepped = bool(inner) and inner.get("steps", 1) == 1 and not crafted
-    return {"kind": settings["kind"], "single_step": stepped or bool(known.get("SINGLE_STEP"))}
+    single = (stepped and not known.get("NEEDS_RAMP")) or bool(known.get("SINGLE_STEP"))
+    return {"kind": settings["kind"], "single_step": single}
 
 
 def _passes(config: Spec, study: str) -> list[list]:
+    """Count the passes of defenses whose settings are known: a search may find other steps."""
     trained = [run for run in runs(config, study) if run.defense != AS_GIVEN]
+    trained = [run for run in trained if not config["defenses"][run.defense].get("from_search")]
     first = {run[:3]: run for run in reversed(trained)}
     rows = []
     for names in dict.fromkeys(run[:3] for run in trained):

@@ -7,6 +7,7 @@ jobs. Standard library only.
 from collections.abc import Iterator
 
 from gauntlet.study import audit_gate
+from gauntlet.study.defenses import searches_of
 from gauntlet.study.job_needs import Config, JobName, Names
 from gauntlet.study.paths import FIGURES
 
@@ -36,11 +37,13 @@ def study_results(config: Config, names: Names) -> Iterator[JobName]:
     own = {"study": names["study"]}
     rules = ["collect_results", "publish_tables", *(f"plot_{name}" for name in FIGURES)]
     if config["studies"][names["study"]]["preprocess"]:
-        rules.append("publish_preprocess")
+        rules += ["publish_preprocess", "plot_steps"]
     if has_gate(config, names["study"]):
         rules.append("gate")
     for rule in rules:
         yield JobName(rule, own)
+    for name in searches_of(config, names["study"]):
+        yield from (JobName(rule, {"search": name}) for rule in ("choose_trial", "plot_search"))
 
 
 def has_gate(config: Config, study: str) -> bool:

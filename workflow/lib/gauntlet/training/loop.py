@@ -1,6 +1,7 @@
 """Training: one loop for every defense; validation each epoch chooses the checkpoint."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,8 @@ def fit(
     processes: SingleProcess | DataParallel | None = None,
     teacher: nn.Module | None = None,
     extra: Part | None = None,
+    listener=None,
+    hopeless: Callable[[list[dict]], bool] | None = None,
 ) -> Outcome:
     """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
 
@@ -54,9 +57,10 @@ def fit(
     of S sources), `teacher` a model in eval mode, `extra` further images. Each epoch measures
     clean, FGSM and PGD accuracy on validation data; the best epoch has the highest PGD
     accuracy; a tie goes to the higher clean accuracy, then to the earlier epoch. An interrupted
-    training resumes from the checkpoint in the folder `keep`, to the same bytes. With several
-    `processes`, which share every batch, each of them calls this. Raises NonFiniteLoss if the loss
-    is not finite, Saved (a Stopped) if a signal asks to stop.
+    training resumes from the checkpoint in the folder `keep`, to the same bytes. It ends early if
+    `hopeless` says so of the rows of its epochs. With several `processes`, which share every batch,
+    each of them calls this. A `listener` hears of batches and epochs and changes nothing. Raises
+    NonFiniteLoss if the loss is not finite, Saved (a Stopped) if a signal asks to stop.
     """
     outcome, training, processes = Outcome(), spec["training"], processes or SingleProcess()
     learner = Learner(model, spec, processes, teacher)
@@ -65,17 +69,19 @@ def fit(
     progress = Progress("epoch", training["epochs"], done=begin - 1)
     with Stop() as stop:
         for epoch in range(begin, training["epochs"] + 1):
-            if _is_over(outcome, training["patience"]):
+            if _is_over(outcome, training["patience"]) or (hopeless and hopeless(outcome.history)):
                 break
             save = partial(_save, saved, stop, processes, outcome)
             row = {"epoch": epoch}
             parts = (train, extra, crafted)
-            row |= _epoch(learner, processes, spec, epoch, parts, outcome, within, save)
+            row |= _epoch(learner, processes, spec, epoch, parts, outcome, within, save, listener)
             learner.average.after_epoch(epoch / training["epochs"])
             held = (validation.images, validation.labels)
             row |= validate(learner.average.module, spec, epoch, *held, processes)
             row |= _watch(learner, outcome.history, row)
             _keep(outcome, row, learner.average.module)
+            if listener:
+                listener.epoch(row, learner.average.module)
             progress.done(epoch, _summary(row), f"robust {row['validation_robust']:.1%}")
             save(epoch + 1, None)
             within = None
@@ -140,7 +146,9 @@ class NonFiniteLoss(GauntletError):
         self.epoch, self.outcome = epoch, outcome
 
 
-def _epoch(learner: Learner, processes, spec, epoch, parts: tuple, outcome, within, save) -> dict:
+def _epoch(
+    learner: Learner, processes, spec, epoch, parts: tuple, outcome, within, save, listener
+) -> dict:
     """Update on every training image once.
 
     `parts` are the training part, further images and examples of files, or None. `within` is the
@@ -172,6 +180,8 @@ def _epoch(learner: Learner, processes, spec, epoch, parts: tuple, outcome, with
         except FloatingPointError:
             raise NonFiniteLoss(epoch, outcome) from None
         totals.add(number + 1, len(labels), found)
+        if listener:
+            listener.batch(epoch, number, learner.model, found.loss, rate)
         here = {"batches": number + 1, "totals": totals.state(), "rate": rate}
         save(epoch, here | {"stream": stream.get_state()})
     return {"learning_rate": rate} | totals.row()

@@ -42,7 +42,7 @@ def draw(edges: Sequence[Sequence[str]]) -> Figure:
         _arrow(axes, [places[node] for node in chain])
     for source, target in back:
         _return(axes, places[source], places[target])
-    results = {rule for rule in layer if all(source != rule for source, _ in shown)}
+    results = set(layer) - {source for source, _ in pairs}
     for rule in layer:
         _box(axes, rule, *places[rule], rule in results)
     style.note(figure, _note(back))

@@ -47,7 +47,8 @@ KEPT = {
     "rerun_attack": 1,
     "attack_preprocess": 1,
 }  # rules that keep examples
-GRADIENTS = ("train_model", "craft_examples", "craft_shard")  # rules with a choice of precision
+# rules with a choice of precision
+GRADIENTS = ("train_model", "run_trial", "craft_examples", "craft_shard")
 FLOAT, ROW, TABLE = 4, 170, 40_000  # bytes: of a number, of a ledger's row, of a table or figure
 
 
@@ -76,7 +77,8 @@ class Estimate:
             self.costs[path] = self._cost(job, runtimes, made)
 
     def _cost(self, job: Job, runtimes: RuntimeModel, done: bool) -> Cost:
-        spec, sizes = self.plan.spec(job), self.sizes.dataset(job.names.get("dataset"))
+        spec = self.sizes.spec(job.rule, job.names)
+        sizes = self.sizes.dataset(self.sizes.dataset_name(job.names))
         work = work_of(job.rule, spec, sizes)
         seconds = runtimes.seconds(work, self.sizes.context(job.rule, spec, job.names))
         kept: float = TABLE

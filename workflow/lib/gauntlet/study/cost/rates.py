@@ -156,6 +156,8 @@ def learned(results: Path) -> Iterator[Record]:
 
 
 def _record(results: Path, path: Path, record: dict[str, Any]) -> Iterator[Record]:
+    if record["rule"] == "run_trial":
+        return  # whose spec does not say what it tried, and which may have ended early
     parts, spec = path.relative_to(results).parts, record.get("spec") or {}
     names = parts[1:] if parts[0] in ("data", "runs") else parts[3:]
     sizes = _dataset(results / "data" / names[0]) if names else None
@@ -182,7 +184,8 @@ def _undisturbed(record: dict[str, Any], device: str) -> float:
 
 def precision_of(rule: str, spec: dict[str, Any]) -> str:
     """Give the number format of a job's gradients."""
-    return spec["training"]["precision"] if rule == "train_model" else spec.get("precision", "")
+    trains = rule in ("train_model", "run_trial")
+    return spec["training"]["precision"] if trains else spec.get("precision", "")
 
 
 def network_of(spec: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.defenses import needed_crafted, needed_defenses
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.job_table import RUN_NAMES, spec_of
+from gauntlet.study.search_specs import largest_spec, rounds_left
 from gauntlet.study.specs import Spec
 
 TORCH, PLAIN, CUDA = 700, 500, 4000  # MB of a process that has imported PyTorch, pandas, or CUDA
@@ -32,9 +33,9 @@ HELD = 4  # copies of what an attack makes: by pool, joined, saved, judged
 PLAIN_RULES = (
     *("collect_results", "download_data", "download_weights", "evaluate_robustness", "gate"),
     *("complete_study", "pass_gate", "publish_preprocess", "publish_tables", "split_data"),
-    *("compare_reference", "verify_reference"),
+    *("choose_trial", "compare_reference", "propose_trials", "verify_reference"),
 )
-SEEDLESS = ("scatteritem", "seed")  # names on which a job's size does not depend
+SEEDLESS = ("scatteritem", "seed", "trial")  # names on which a job's size does not depend
 
 
 class Size(NamedTuple):
@@ -67,6 +68,8 @@ class Sizes:
         own = self.of(rule, names).seconds
         if rule == "train_model":
             own += self._behind(_run(names))
+        elif rule == "run_trial":
+            own *= rounds_left(self.config, names["search"], names["trial"])
         elif names.get("part") == "train":
             own = max((own, *self._trainings(_run(names))))
         return math.ceil(own)
@@ -79,13 +82,24 @@ class Sizes:
         return self._known[key]
 
     def _sized(self, rule: str, names: dict[str, str]) -> Size:
-        spec = spec_of(self.config, JobName(rule, names))
-        sizes = self.dataset(names.get("dataset"))
+        spec, sizes = self.spec(rule, names), self.dataset(self.dataset_name(names))
         work = work_of(rule, spec, sizes)
         context = self.context(rule, spec, names)
         if rule == "rerun_attack":  # most have nothing to do; a bound has to be that of the others
             work = work._replace(rule="craft_examples", kind=RERUN_KIND)
         return Size(self._megabytes(rule, spec, work, sizes), self.runtimes.seconds(work, context))
+
+    def spec(self, rule: str, names: Mapping[str, str]) -> Spec:
+        """Give a job's specification; of a trial the largest that its search can try."""
+        if rule == "run_trial":
+            return largest_spec(self.config, names["search"])
+        return spec_of(self.config, JobName(rule, names))
+
+    def dataset_name(self, names: Mapping[str, str]) -> str | None:
+        """Name a job's data set, if it has one."""
+        if "trial" in names:
+            return self.config["searches"][names["search"]]["dataset"]
+        return names.get("dataset")
 
     def dataset(self, dataset: str | None) -> DatasetSizes | None:
         """Give the sizes of a data set; of none, none."""

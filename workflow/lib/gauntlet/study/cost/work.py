@@ -54,7 +54,11 @@ class Work(NamedTuple):
 
 
 def work_of(rule: str, spec: Spec, sizes: DatasetSizes | None) -> Work:
-    """Count the work of a job of a rule; `sizes` is None for a job without a data set."""
+    """Count the work of a job of a rule; `sizes` is None for a job without a data set.
+
+    A trial is counted as the training that it is.
+    """
+    rule = "train_model" if rule == "run_trial" else rule
     kind, count = kind_of(rule, spec), COUNTERS.get(rule)
     if rule == "check_attacks":
         passes = _sum(attack_passes(p, ORACLES.pixels, ORACLES.classes) for p in spec["points"])
