@@ -14,9 +14,9 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate cluster cluster-status estimate report env test test-quick \
+.PHONY: all study show audit-example gate cluster cluster-status estimate report tensorboard env test test-quick \
 	fault-test fuzz verify verify-reference keep-reference cluster-test lint format benchmark benchmark-scale test-peers \
-	benchmark-peers benchmark-strength test-wheel docs clean help
+	benchmark-peers benchmark-strength gpu-check test-wheel docs clean help
 .DEFAULT_GOAL := all
 
 all: study report ## Run the default study, print its table, build its report
@@ -47,6 +47,10 @@ estimate: $(VENV)/.ready ## Say what a study will cost before it runs (CONFIG=..
 report: $(VENV)/.ready ## Build results/report.html from what has been run (CONFIG=...)
 	@$(BIN)/snakemake --cores 1 --report results/report.html $(if $(CONFIG),--configfile $(CONFIG))
 	@echo "report   results/report.html"
+
+tensorboard: $(VENV)/.ready ## Show trainings in TensorBoard, also those that run (PORT=6006)
+	@PYTHONPATH=workflow/lib $(BIN)/python -m gauntlet.tracking.base.backfill
+	@$(BIN)/tensorboard --logdir logs/tracking/tensorboard --host localhost --port $(or $(PORT),6006)
 
 env: $(VENV)/.ready ## Create .venv from the pinned lock
 
@@ -127,6 +131,10 @@ benchmark-peers: $(PEERS)/.ready ## Hold attacks' speed and strength against oth
 
 benchmark-strength: $(PEERS)/.ready ## Hold `gauntlet` and `autoattack` against the official AutoAttack (OPTIONS=--help)
 	@PYTHONPATH=.:workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.strength $(OPTIONS)
+
+gpu-check: ## Measure a machine with CUDA, without a network (GPU_PYTHON=python3 OPTIONS="--wheels W --cifar C"; --help)
+	@PYTHONPATH=.:workflow/lib:workflow/scripts $(or $(GPU_PYTHON),$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))) \
+		-m tests.benchmarks.gpu_check $(OPTIONS)
 
 test-wheel: $(VENV)/.ready-dev ## Build the wheel, install it into an empty environment and use it there
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/api/test_wheel.py

@@ -74,6 +74,7 @@ def _split_mix(state: int, count: int) -> list[int]:
     return numbers
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("device", DEVICES)
 def test_bits_are_those_of_the_paper_on_every_device(device):
     streams = _streams(3, PLACES[:20]).fork("reference")
@@ -86,6 +87,7 @@ def test_bits_are_those_of_the_paper_on_every_device(device):
     assert floats.tolist() == [[(bits // 2**40) / 2**24 for bits in row] for row in exact]
 
 
+@pytest.mark.cuda
 @pytest.mark.parametrize("device", DEVICES)
 def test_draws_on_a_device_are_those_of_the_cpu(device):
     moved = Streams(_streams().states.to(device)).select(PLACES[:50].to(device)).fork("a", 3)

@@ -14,6 +14,7 @@ from tests.helpers.places import LIBRARY, ROOT, SCRIPTS
 # Packages that the code imports and that decide no result: bars, settings, starting jobs.
 DECIDE_NOTHING = {"jsonschema", "yaml", "tabulate", "pygments", "rich", "tqdm", "typer", "psutil"}
 DECIDE_NOTHING |= {"snakemake_interface_logger_plugins", "click", "IPython"}
+DECIDE_NOTHING |= {"tensorboard", "wandb", "mlflow"}  # they draw trainings
 IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "google": "protobuf"}
 
 

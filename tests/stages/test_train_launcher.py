@@ -32,7 +32,7 @@ torch.set_num_threads(1)
 signals.end_on_signals()
 files, outputs, keep, spec, start = json.loads(sys.argv[2])
 try:
-    train_model(*files, start, [], [], [], *outputs, spec=spec, keep=Path(keep))
+    train_model(*files, start, [], [], [], [], *outputs, spec=spec, keep=Path(keep))
 except GauntletError as error:
     print("SENTENCE", error, file=sys.stderr)
     sys.exit(7)
@@ -48,7 +48,10 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, files):
     named = dict(zip(("images", "labels", "meta", "split"), files, strict=True))
-    plan = [named | {"start": [], "crafted": [], "teacher": [], "extra": []}, LONG]
+    plan = [
+        named | {"start": [], "crafted": [], "teacher": [], "extra": [], "pretrained": []},
+        LONG,
+    ]
     return together.run(tmp_path_factory.mktemp("group") / "two", 2, [], plan)[0]["files"]
 
 

@@ -34,7 +34,7 @@ def files_of(folder, test=0):
         pixels, classes = np.load(images), np.load(labels)
         pixels[96:], classes[96:] = test, 0
         np.save(images, pixels), np.save(labels, classes)
-    given = {name: [] for name in ("start", "crafted", "teacher", "extra")}
+    given = {name: [] for name in ("start", "crafted", "teacher", "extra", "pretrained")}
     return {"images": images, "labels": labels, "meta": meta, "split": split} | given
 
 

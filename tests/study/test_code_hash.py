@@ -68,6 +68,20 @@ EDITS = {
     ),
     "job's messages": ("lib/gauntlet/runtime/job.py", "done in", "ready in", set()),
     "progress": ("lib/gauntlet/core/progress.py", "about", "some", set()),
+    "event files": (
+        "lib/gauntlet/tracking/tensorboard.py",
+        "purge_step=done + 1",
+        "purge_step=done + 2",
+        set(),
+    ),
+    "who listens to a training": (
+        "lib/gauntlet/tracking/base/listener.py",
+        "step % self.per_epoch",
+        "step % 3",
+        set(),
+    ),
+    "what is looked at": ("lib/gauntlet/tracking/base/pictures.py", "min=1e-12", "min=1", set()),
+    "who is asked to listen": ("lib/gauntlet/stages/train_tracking.py", "EVERY, ", "OFT, ", set()),
     "warm worker": ("lib/gauntlet/runtime/worker.py", "PATIENCE = 30.0", "PATIENCE = 31.0", set()),
 }
 

@@ -110,6 +110,7 @@ HANDED = {
 RENAMED = {
     ("defense", "static"): {"crafted": {"attack", "source"}},
     ("defense", "ensemble"): {"crafted": {"sources"}},
+    ("model", "torchvision"): {"name": {"name", "pretrained"}},  # where a training begins
 }
 
 

@@ -156,7 +156,7 @@ def _stage(root, name, spec):
     outputs = ("best.pt", "last.pt", "history.csv", "train.json")
     paths = [str(root / name / file) for file in outputs]
     try:
-        train_model(*tiny.data_files(root), [], [], [], [], *paths, spec=spec)
+        train_model(*tiny.data_files(root), [], [], [], [], [], *paths, spec=spec)
     finally:
         torch.use_deterministic_algorithms(before)
     return [(root / name / file).read_bytes() for file in outputs]

@@ -16,7 +16,8 @@ from tests.helpers.places import LIBRARY, ROOT
 TRAINED = {"core", "models", "attacks", "certify"}
 STEPS = {"core", "attacks"}
 MEASURED = {"core", "attacks", "training", "evaluation"}
-STAGED = {"core", "data", "study"} | TRAINED | MEASURED | {"audit", "preprocess", "search"}
+STAGED = {"core", "data", "study"} | TRAINED | MEASURED
+STAGED |= {"audit", "preprocess", "search", "tracking"}
 ROOMS = {
     "core": set(),
     **dict.fromkeys(("data", "models", "attacks", "certify"), {"core"}),
@@ -24,6 +25,7 @@ ROOMS = {
     "training": TRAINED,
     "preprocess": STEPS,
     "search": {"core"},
+    "tracking": STEPS | {"models"},
     "audit": MEASURED,
     "reporting": {"core", "evaluation"},
     "stages": STAGED,

@@ -18,7 +18,7 @@ from tests.helpers.snakes import STUDY, merged
 pytestmark = pytest.mark.workflow
 
 ASKED = ("all", "gates", "references", "searches")  # rules that only ask for what others make
-AFTERWARDS = ("compare_reference", "verify_reference")  # asked for by name when a study is done
+CALLED = ("compare_reference", "verify_reference")  # made when they are asked for by name
 MADE = "results/runs/digits/article_cnn/pgd_at/seed0"
 # One study in which every rule has a job, and every need of the table is used.
 WHOLE = {
@@ -27,6 +27,7 @@ WHOLE = {
         "wide": {"arch": "mlp", "hidden": [8]},
         "own": {"arch": "article_cnn", "weights": f"{MADE}/best.pt"},
         "exported": {"arch": "onnx", "weights": f"{MADE}/export/model.onnx"},
+        "fine": {"arch": "torchvision", "name": "resnet18", "pretrained": True},
         "web": {"arch": "onnx", "weights": "https://a.b/net.onnx", "sha256": "0" * 64},
     },
     "attacks": {"near": {"kind": "pgd", "norm": "linf", "eps": 0.01, "steps": 2}},
@@ -50,6 +51,7 @@ WHOLE = {
         "found": {"from_search": "find"},
         "found_taught": {"from_search": "alike"},
         "found_among": {"from_search": "among"},
+        "found_finer": {"from_search": "finer"},
     },
     "searches": {
         "find": {
@@ -76,6 +78,13 @@ WHOLE = {
             "ranges": {"epochs": {"low": 1, "high": 2}},
             "trials": 2,
         },
+        "finer": {
+            "defense": "baseline",
+            "dataset": "digits",
+            "model": "fine",
+            "ranges": {"epochs": {"low": 1, "high": 2}},
+            "trials": 1,
+        },
     },
     "preprocess": {
         "jpeg": {"kind": "jpeg"},
@@ -83,7 +92,7 @@ WHOLE = {
     },
     "studies": {
         "tiny": {
-            "models": ["article_cnn", "own", "exported", "web"],
+            "models": ["article_cnn", "own", "exported", "web", "fine"],
             "defenses": [
                 "baseline",
                 "pgd_at",
@@ -94,6 +103,7 @@ WHOLE = {
                 "found",
                 "found_taught",
                 "found_among",
+                "found_finer",
                 "as_given",
             ],
             "attacks": ["quick", "near", "pgd3"],
@@ -144,20 +154,32 @@ def test_the_plan_has_snakemakes_edges_job_by_job(graphs, shards):
 def test_the_table_has_snakemakes_edges_and_no_others(graphs):
     # No study exports an external model again; a target on the command line can.
     table = set(rule_edges()) - {("import_model", "export_model")}
+    table = {edge for edge in table if edge[1] not in CALLED}
     found = {edge for edges, _ in graphs.values() for edge in edges}
     # A table row names craft_examples; with shards, gather_examples makes the same files.
     found = {tuple("craft_examples" if r == "gather_examples" else r for r in e) for e in found}
     own = ("craft_shard", "craft_examples")
-    apart = ("gather_examples", *AFTERWARDS)
-    assert found - {own} == {edge for edge in table if edge[1] not in apart}
+    assert found - {own} == {edge for edge in table if edge[1] != "gather_examples"}
     assert own in found and ("craft_shard", "gather_examples") in table
+
+
+def test_what_is_asked_for_by_name_reads_what_the_table_says(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "references", "-s", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--dag"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rules = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)', done.stdout, re.M))
+    arrows = re.findall(r"^\s*(\d+) -> (\d+)$", done.stdout, re.M)
+    found = {(rules[a], rules[b]) for a, b in arrows if rules[b] in CALLED}
+    audits = {(rule, CALLED[0]) for rule in ("audit_model", "rerun_attack", "import_model")}
+    assert found == {edge for edge in rule_edges() if edge[1] in CALLED} - audits
 
 
 def test_the_figure_shows_edges_of_the_table_only():
     shown = {tuple(edge) for edge in graph_spec(load_config([]), "quickstart")["edges"]}
     assert shown < set(rule_edges())
     assert not {rule for edge in shown for rule in edge} & set(SHARDED)
-    assert {rule for edge in shown for rule in edge} | {*SHARDED, *AFTERWARDS, "export_model"} >= {
+    assert {rule for edge in shown for rule in edge} | {*SHARDED, *CALLED, "export_model"} >= {
         rule for rule in JOBS if rule != "plot_rulegraph"
     }
 

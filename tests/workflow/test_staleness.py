@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 
 EVALUATE = {"evaluate_robustness", "collect_results", "publish_tables"}
 TABLE_FIGURES = {"plot_robustness", "plot_tradeoff", "plot_curves", "plot_classes"}
-TABLE_FIGURES |= {"plot_passes", "plot_transfer", "plot_bounds", "plot_radii"}
+TABLE_FIGURES |= {"plot_passes", "plot_transfer", "plot_bounds", "plot_radii", "plot_compute"}
 FIGURES = TABLE_FIGURES | {"plot_training", "plot_examples", "plot_rulegraph"}
 BELOW = EVALUATE | TABLE_FIGURES | {"all"}
 RETRAINED = BELOW | {"train_model", "craft_examples", "plot_training", "plot_examples"}

@@ -197,3 +197,19 @@ use rule plot_robustness as plot_rulegraph with:
         **sized("plot_rulegraph"),
     params:
         **params_of("plot_rulegraph"),
+
+
+# Draw what steps before models are worth.
+use rule plot_robustness as plot_steps with:
+    input:
+        rows=rules.publish_preprocess.output.rows,
+    output:
+        **figure_files("steps", "Robust accuracy"),
+    log:
+        "logs/studies/{study}/figures/steps.log",
+    benchmark:
+        "benchmarks/studies/{study}/figures/steps.tsv"
+    resources:
+        **sized("plot_steps"),
+    params:
+        **params_of("plot_steps"),

@@ -1,7 +1,7 @@
 """Input functions of the rules; no rules. Which jobs a job needs is said by the table of jobs."""
 
 from gauntlet.runtime import folder_manifest
-from gauntlet.study import models, search_jobs, split_settings
+from gauntlet.study import models, pretrained, search_jobs, split_settings
 from gauntlet.study.defenses import extra_file
 from gauntlet.study.job_table import JOBS, provenance_of
 from gauntlet.study.matrix import AS_GIVEN, OWN
@@ -97,6 +97,24 @@ def further_images_of_trial(wildcards):
     require_known(wildcards)
     path = search_jobs.extra(SETTINGS, dict(wildcards.items()))
     return [own_file(str(Path(path)))] if path else []
+
+
+def pretrained_file(wildcards):
+    """Give the pretrained weights that a training begins from, downloaded or the user's own file."""
+    require_known(wildcards)
+    weights = pretrained.beginning(SETTINGS, wildcards.model, wildcards.defense)
+    if weights is None or pretrained.is_published(weights):
+        return files_needed("train_model", "pretrained", "weights")(wildcards)
+    return [own_file(str(Path(weights)))]
+
+
+def pretrained_file_of_trial(wildcards):
+    """Give the pretrained weights that a trial begins from, downloaded or the user's own file."""
+    require_known(wildcards)
+    weights = search_jobs.beginning(SETTINGS, dict(wildcards.items()))
+    if weights is None or pretrained.is_published(weights):
+        return files_needed("run_trial", "pretrained", "weights")(wildcards)
+    return [own_file(str(Path(weights)))]
 
 
 def given_weights(wildcards):

@@ -32,6 +32,7 @@ rule run_trial:
         crafted=files_needed("run_trial", "crafted", "draws.npy"),
         teacher=files_needed("run_trial", "teacher", weights_file),
         extra=further_images_of_trial,
+        pretrained=pretrained_file_of_trial,
         proposal=file_needed("run_trial", "proposal", "trials.json"),
     output:
         result=f"{TRIAL}trial.json",

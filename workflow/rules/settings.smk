@@ -8,6 +8,7 @@ import json
 import os
 
 from gauntlet.study import audit_threat, models, own_files, precision, schema, specs, strict_yaml
+from gauntlet.study import tracking
 from gauntlet.study.device_kind import device_kind
 from gauntlet.study.matrix import AS_GIVEN, is_external
 from gauntlet.study.paths import ATTACK, AUDIT, CERTIFICATE, CHECK, DATA, EVALUATION, FIGURES, GIVEN
@@ -41,7 +42,7 @@ try:
     SETTINGS = schema.complete(
         config, HOME / "workflow" / "schemas" / "config.schema.yaml", command_line_config()
     )
-    if problems := own_files.own_file_problems(SETTINGS):
+    if problems := own_files.own_file_problems(SETTINGS) + tracking.problems(SETTINGS):
         raise GauntletError("\n".join(problems))
 except GauntletError as error:
     raise WorkflowError(f"The configuration cannot be used.\n{error}") from None
@@ -52,6 +53,7 @@ if is_main_process():
 os.environ.update(
     GAUNTLET_MIRRORS=json.dumps(SETTINGS["mirrors"]),
     GAUNTLET_CHECKPOINT_MINUTES=str(SETTINGS["compute"]["checkpoint_minutes"]),
+    GAUNTLET_TRACKING=tracking.environment(SETTINGS),
 )
 precision.keep_in(precision.STUDY_FOLDER)  # a job on another machine finds there what was planned
 GPUS = int(device_kind(SETTINGS) == "cuda")  # per job; a profile limits how many in all

@@ -36,6 +36,7 @@ def study_targets(study):
     gate = ("gate.json", "gate.md") if gate_targets([study]) else ()
     stepped = SETTINGS["studies"][study]["preprocess"]
     steps = ("preprocess.csv", "preprocess.md", "preprocess.json") if stepped else ()
+    figures += [f"figures/steps.{kind}" for kind in ("png", "svg")] * bool(stepped)
     made = (*tables, *steps, *figures, *gate)
     searched = searches_of(SETTINGS, study)
     return [STUDY.format(study=study) + name for name in made] + search_targets(searched)

@@ -6,6 +6,7 @@ rule train_model:
         crafted=files_needed("train_model", "crafted", "draws.npy"),
         teacher=files_needed("train_model", "teacher", weights_file),
         extra=further_images,
+        pretrained=pretrained_file,
         search=files_needed("train_model", "search", "best.json"),
     output:
         best=f"{RUN}best.pt",
@@ -33,7 +34,7 @@ rule train_model:
 
 
 rule download_weights:
-    """Download an external model's file and verify its checksum."""
+    """Download the file of an external model, or pretrained weights, and verify its checksum."""
     output:
         file=f"{WEIGHTS}weights",
         provenance=record_of("download_weights"),

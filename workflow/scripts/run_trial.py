@@ -12,6 +12,7 @@ def run_trial(
     crafted,
     teacher,
     extra,
+    pretrained,
     proposal,
     result,
     history,
@@ -29,6 +30,7 @@ def run_trial(
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
     files |= {"start": start, "crafted": crafted, "teacher": teacher, "extra": extra}
+    files |= {"pretrained": pretrained}
     tried = trial.try_settings(files, spec, proposal, keep, device.prepare(spec))
     columns = tried.history[0] if tried.history else ["epoch"]
     records.write_rows(history, columns, tried.history)

@@ -12,6 +12,7 @@ def train_model(
     crafted,
     teacher,
     extra,
+    pretrained,
     best,
     last,
     history,
@@ -23,10 +24,10 @@ def train_model(
 ):
     """Write the best and the last weights, the history by epoch and a record of the choice.
 
-    `start` lists the weights file to begin from, `crafted` the examples of a defense that trains on
-    files, `teacher` the weights of a teacher, `extra` a file of further images, `search` the record
-    of the settings that a search has found. An interrupted training goes on from its checkpoint in
-    `keep`.
+    `start` lists the weights file to begin from, `pretrained` one of other data, `crafted` the
+    examples of a defense that trains on files, `teacher` a teacher's weights, `extra` a file of
+    further images, `search` the record of what a search has found. An interrupted training goes on
+    from its checkpoint in `keep`.
     """
     from pathlib import Path
 
@@ -37,6 +38,7 @@ def train_model(
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
     files |= {"start": start, "crafted": crafted, "teacher": teacher, "extra": extra}
+    files |= {"pretrained": pretrained}
     found = records.read_json(search[0]) if search else None
     spec = with_settings(spec, found["settings"]) if found else spec
     rescue = Path(best).with_name("last_good.pt")

@@ -1,4 +1,4 @@
-"""A user's own images: one sub-folder of image files per class, in a folder or an archive."""
+"""A user's own images: one sub-folder of image files per class, in a folder or in archives."""
 
 import hashlib
 import logging
@@ -32,10 +32,11 @@ def image_folder(
 
     PNG, JPEG, WebP, BMP and TIFF files are read; `path` can be a zip or tar archive of the folder.
     Classes are the sub-folders in alphabetical order; sub-folders `train` and `test` with the
-    classes below them are the canonical split. `size` is [height, width] in pixels to resize to
-    (bilinear, anti-aliased); without it all images must have one size. `channels` is 1 or 3, by
-    default that of the first image. Raises GauntletError, with the file's name, for images that are
-    damaged, too large, of 16 bits or of mixed sizes; for fewer than two classes; for empty ones.
+    classes below them, or archives of these names, are the canonical split. `size` is [height,
+    width] in pixels to resize to (bilinear, anti-aliased); without it all images must have one
+    size. `channels` is 1 or 3, by default that of the first image. Raises GauntletError, with the
+    file's name, for images that are damaged, too large, of 16 bits or of mixed sizes; for fewer
+    than two classes; for empty ones.
     """
     tree = image_tree(Path(path))
     layout = image_layout(tree)

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.models import Classifier, bare_network
 
 # Networks at 224x224x3: millions of multiply-adds, parameters and values that layers give.
 COST_AT_224 = {
@@ -45,6 +46,28 @@ def torchvision(shape: tuple[int, int, int], classes: int, *, name: str) -> nn.M
     network = nn.Sequential(ToColor(), network) if shape[0] == 1 else network
     _try(network, shape, name)
     return network
+
+
+def start_from(model: Classifier, settings: dict, weights: str | None, path: str) -> bool:
+    """Put pretrained weights of a file into a model that is to be trained.
+
+    `weights` is torchvision's name for them, and the model takes their normalization; None for a
+    file of the user's own. Tells whether the model has a normalization. Raises GauntletError for a
+    file of another network.
+    """
+    from gauntlet.models.external import pretrained
+
+    network = bare_network(model, settings)
+    inner = network[1] if isinstance(network, nn.Sequential) and _is_gray(network) else network
+    pretrained.load_pretrained(inner, settings["name"], path)
+    if weights is not None:
+        known = pretrained.published(settings["name"], weights)
+        pretrained.normalize_as_published(model.mean, model.std, known)
+    return weights is not None or "mean" in settings
+
+
+def _is_gray(network: nn.Sequential) -> bool:
+    return isinstance(network[0], ToColor)
 
 
 class ToColor(nn.Module):

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from gauntlet.core import tensor_io
-from gauntlet.models import load_weights
+from gauntlet.core.plugins import load_module
+from gauntlet.models import Classifier, load_weights
 from gauntlet.stages import inputs as stages
 from gauntlet.stages.further_images import further_images
+from gauntlet.stages.train_tracking import listening
 from gauntlet.training import loop
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
 from gauntlet.training.loop import Outcome, Part
@@ -25,10 +27,10 @@ def fit_files(
 ) -> Outcome:
     """Train as the spec says on the files `images`, `labels`, `meta`, `split`, `start`, ...
 
-    `start`, `teacher` and `extra` are lists of one file or none: weights to begin from, a teacher's
-    weights, further images; `crafted` lists the examples of a defense that trains on files.
-    `hopeless` is that of `loop.fit`. Raises what `loop.fit` raises, and GauntletError for files
-    that do not fit.
+    `start`, `pretrained`, `teacher` and `extra` are lists of one file or none: weights to begin
+    from, weights that were trained on other data, a teacher's weights, further images; `crafted`
+    lists the examples of a defense that trains on files. `hopeless` is that of `loop.fit`. Raises
+    what `loop.fit` raises, and GauntletError for files that do not fit.
     """
     data = [files[name] for name in ("images", "labels", "meta", "split")]
     parts = {
@@ -37,7 +39,7 @@ def fit_files(
     model = stages.make_model(spec, files["meta"], spec["seed"]).to(device)
     if files["start"]:
         load_weights(model, tensor_io.load_state(files["start"][0]), files["start"][0])
-    else:
+    elif not (files["pretrained"] and _pretrained(model, spec, files["pretrained"][0])):
         model.normalize_like(parts["train"].images)
     images = parts["train"].images
     given = {"keep": keep, "processes": processes, "crafted": _crafted(files["crafted"], images)}
@@ -48,7 +50,17 @@ def fit_files(
         given["teacher"] = taught.to(device).eval().requires_grad_(False)
     if files["extra"]:
         given["extra"] = further_images(files["extra"][0], *data, device)
-    return loop.fit(model, spec, parts["train"], parts["validation"], hopeless=hopeless, **given)
+    with listening(spec, parts["train"], parts["validation"], processes.main) as listener:
+        given["listener"] = listener
+        held = parts["validation"]
+        return loop.fit(model, spec, parts["train"], held, hopeless=hopeless, **given)
+
+
+def _pretrained(model: Classifier, spec: dict, path: str) -> bool:
+    """Load weights that were trained on other data; tells whether they bring a normalization."""
+    settings = spec["model"]
+    begin = load_module("models", settings["arch"]).start_from
+    return begin(model, settings, spec["pretrained"], path)
 
 
 def _crafted(paths: list, images: Tensor) -> Tensor | None:

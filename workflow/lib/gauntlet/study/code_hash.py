@@ -17,14 +17,14 @@ COST_FACTS = frozenset(
     + ("MACS", "FITTING")
 )
 LIBRARY = Path(__file__).resolve().parents[1]
-# Modules that start jobs and print messages: they see results but decide none.
+# Modules that start jobs, print messages and draw trainings: they see results but decide none.
 # Downloads are verified by content, so how they were fetched decides nothing either.
 IGNORED_MODULES = frozenset(
     f"gauntlet.{name}"
     for name in ("runtime.job", "runtime.worker", "runtime.gpu_leases", "runtime.gpu_inventory")
     + ("runtime.cluster.node", "reporting.terminal", "core.progress", "core.files")
     + ("core.download.mirrors", "core.download.http", "core.download.meter", "data._debian")
-    + ("stages.train_messages",)
+    + ("stages.train_messages", "stages.train_tracking")
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gauntlet.core.files import PROVENANCE
-from gauntlet.study.job_needs import JobName, Names
+from gauntlet.study.job_name import JobName, Names
 from gauntlet.study.specs import Spec
 
 

@@ -6,29 +6,23 @@ jobs. Standard library only.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from gauntlet.study import audit_gate, certificates, specs
 from gauntlet.study.attack_points import attack_points
 from gauntlet.study.defenses import Made, init_source, needed_crafted, needed_teacher
+from gauntlet.study.job_name import JobName, Names
 from gauntlet.study.matrix import AS_GIVEN, OWN
 from gauntlet.study.models import MADE, local_weights
+from gauntlet.study.pretrained import beginning, is_published
 from gauntlet.study.specs import Run
 
 Config = Mapping[str, Any]
-Names = Mapping[str, str]
 # The path of weights that the workflow makes itself: of a run, or of an exported run.
 MADE_WEIGHTS = re.compile(
     f"{MADE}runs/(?P<dataset>[^/]+)/(?P<model>[^/]+)/(?P<defense>[^/]+)/seed(?P<seed>[0-9]+)/"
     "(?P<export>export/)?"
 )
-
-
-class JobName(NamedTuple):
-    """A job's rule and wildcards."""
-
-    rule: str
-    names: Names
 
 
 def source(config: Config, names: Names) -> Iterator[JobName]:
@@ -69,6 +63,12 @@ def downloaded_weights(config: Config, names: Names) -> Iterator[JobName]:
     """Give the download of an external model's weights, if they have a URL."""
     settings = config["models"][names["model"]]
     if local_weights(settings) is None and settings["weights"] != OWN:
+        yield JobName("download_weights", {"model": names["model"]})
+
+
+def pretrained_weights(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the download of the published weights that a training begins from, if there are any."""
+    if is_published(beginning(config, names["model"], names["defense"])):
         yield JobName("download_weights", {"model": names["model"]})
 
 

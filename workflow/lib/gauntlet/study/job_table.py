@@ -21,7 +21,7 @@ from gauntlet.study import (
     table_needs,
 )
 from gauntlet.study.job_kind import JobKind, Need
-from gauntlet.study.job_needs import JobName
+from gauntlet.study.job_name import JobName
 from gauntlet.study.specs import Run, Spec
 
 FIGURE = "plot_figure"  # the script of all figures
@@ -70,8 +70,7 @@ def _figure(
     return JobKind(spec, ("study",), paths.STUDY, f"figures/{name}", needs, FIGURE)
 
 
-# These two rules take the place of craft_examples where attacks are divided into shards.
-SHARDED = ("craft_shard", "gather_examples")
+SHARDED = ("craft_shard", "gather_examples")  # in the place of craft_examples, with shards
 RUN_NAMES = Run._fields
 ATTACK_NAMES = (*RUN_NAMES, "attack", "part")
 AUDIT_NAMES = ("study", *RUN_NAMES)
@@ -101,7 +100,7 @@ EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
 MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
 FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
 RESULTS = ("collect_results", "publish_tables", "publish_preprocess", "choose_trial", "plot_search")
-RESULTS += ("gate", *(f"plot_{name}" for name in paths.FIGURES))
+RESULTS += ("gate", "plot_steps", *(f"plot_{name}" for name in paths.FIGURES))
 OTHERS = {"others": Need(RESULTS, table_needs.study_results, drawn=False)}
 PASSED = {"record": Need(("gate",), table_needs.gate)} | OTHERS
 COMPLETE = OTHERS | {
@@ -131,6 +130,7 @@ JOBS: dict[str, JobKind] = {
             "crafted": Need(("craft_examples",), job_needs.crafted),
             "teacher": Need(("train_model", "import_model"), job_needs.teacher),
             "search": Need(("choose_trial",), search_jobs.found),
+            "pretrained": Need(("download_weights",), job_needs.pretrained_weights, drawn=False),
         },
     ),
     "download_weights": JobKind(specs_models.weights_spec, ("model",), paths.WEIGHTS, "download"),

@@ -14,6 +14,7 @@ from gauntlet.core.layer_shapes import after_all, in_words
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import available
 from gauntlet.study.matrix import AS_GIVEN, OWN, is_external
+from gauntlet.study.pretrained import pretrained, pretrained_problems
 
 WEB = ("http://", "https://")
 MADE = "results/"  # weights below it are made by the workflow itself
@@ -43,7 +44,7 @@ def model_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     directory: after an edit it is another model. Files that it imports are not seen.
     """
     model = config["models"][name]
-    aside = ("weights", "sha256", "weights_key", "expected_clean_accuracy")
+    aside = ("weights", "sha256", "weights_key", "expected_clean_accuracy", "pretrained")
     settings = {key: value for key, value in model.items() if key not in aside}
     if "factory" in model:
         path = factory_file(model["factory"])
@@ -77,8 +78,10 @@ def _gradient_free(kind: str) -> bool:
 def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
     path = f"models.{name}"
     weights = model.get("weights")
+    yield from pretrained_problems(name, model, INPUT)
     if weights is None:
-        for key in (key for key in EXTERNAL if key in model):
+        fine = INPUT if pretrained(model) else ()
+        for key in (key for key in EXTERNAL if key in model and key not in fine):
             value = "false" if model[key] is False else repr(model[key])
             yield (
                 f"{path}.{key} is {value:.60}, but the model has no weights of its own; "

@@ -10,6 +10,7 @@ from typing import Any
 
 from gauntlet.study.defenses import missing_extra
 from gauntlet.study.models import MADE, local_weights
+from gauntlet.study.pretrained import pretrained_path
 from gauntlet.study.split_settings import chosen_indices
 
 # What Snakemake replaces in the names of files: wildcards and path variables.
@@ -24,6 +25,8 @@ def own_file_problems(config: dict[str, Any]) -> list[str]:
         path = local_weights(config["models"][name])
         if path and not path.startswith(MADE):
             found += _weights(f"models.{name}.weights", path)
+        if path := pretrained_path(config["models"][name]):
+            found += _weights(f"models.{name}.pretrained", path)
     for name in _named(studies, "datasets"):
         settings = config["datasets"][name]
         path = settings.get("path")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from gauntlet.study import job_needs, paths, preprocess
 from gauntlet.study.job_kind import JobKind, Need
-from gauntlet.study.job_needs import Config, JobName, Names
-from gauntlet.study.specs import Run
+from gauntlet.study.job_name import JobName, Names
+from gauntlet.study.job_needs import Config
+from gauntlet.study.specs import Run, Spec, figure_spec, ordered
 
 RUN = Run._fields
 
@@ -42,6 +43,15 @@ def all_adaptive(config: Config, names: Names) -> Iterator[JobName]:
     return _of_all("attack_preprocess", config, names)
 
 
+def published(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the job that publishes a study's table of steps."""
+    yield JobName("publish_preprocess", {"study": names["study"]})
+
+
+def _figure_spec(config: Config, study: str) -> Spec:
+    return ordered(figure_spec(config, study) | {"figure": "steps"})
+
+
 def _of_all(rule: str, config: Config, names: Names) -> Iterator[JobName]:
     for run, step in preprocess.stepped_runs(config, names["study"]):
         own = {name: str(value) for name, value in run.items()}
@@ -73,6 +83,14 @@ JOBS: dict[str, JobKind] = {
         STEP | {"examples": Need(ATTACK, shown)},
     ),
     "attack_preprocess": JobKind(preprocess.adaptive_spec, NAMES, paths.STEPPED, "adaptive", STEP),
+    "plot_steps": JobKind(
+        _figure_spec,
+        ("study",),
+        paths.STUDY,
+        "figures/steps",
+        {"rows": Need(("publish_preprocess",), published)},
+        script="plot_figure",
+    ),
     "publish_preprocess": JobKind(
         preprocess.table_spec,
         ("study",),

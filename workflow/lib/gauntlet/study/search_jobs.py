@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gauntlet.study import job_needs, paths, search_specs
+from gauntlet.study import job_needs, paths, pretrained, search_specs
 from gauntlet.study.defenses import extra_file
 from gauntlet.study.job_kind import JobKind, Need
 from gauntlet.study.job_needs import Config, JobName, Names
@@ -47,6 +47,18 @@ def extra(config: Config, names: Names) -> str | None:
     """Give the path of a trial's further images, if it has some."""
     known = trial_config(config, names["search"])
     return extra_file(known, config["searches"][names["search"]]["defense"])
+
+
+def pretrained_weights(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the download of the published weights that a trial begins from, if there are any."""
+    known = trial_config(config, names["search"])
+    return job_needs.pretrained_weights(known, _run(config, names))
+
+
+def beginning(config: Config, names: Names) -> str | None:
+    """Give the pretrained weights that a trial begins from, if there are any."""
+    run = _run(config, names)
+    return pretrained.beginning(trial_config(config, names["search"]), run["model"], run["defense"])
 
 
 def proposal(config: Config, names: Names) -> Iterator[JobName]:
@@ -106,6 +118,7 @@ JOBS: dict[str, JobKind] = {
             "start": Need(("train_model",), start),
             "crafted": Need(("craft_examples",), crafted),
             "teacher": Need(("train_model", "import_model"), teacher),
+            "pretrained": Need(("download_weights",), pretrained_weights, drawn=False),
         },
     ),
     "choose_trial": JobKind(

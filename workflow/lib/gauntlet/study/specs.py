@@ -19,6 +19,7 @@ from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
 from gauntlet.study.precision import EXACT, check_precision, craft_precision
+from gauntlet.study.pretrained import beginning, is_published
 from gauntlet.study.searches import search_part
 from gauntlet.study.split_settings import chosen_indices
 
@@ -73,8 +74,9 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
 
     `training.init` is whether weights of another run (an input) are the start, `training.extra`
     the share of further images (an input too); `defense.attack` and `training.validation_attack`
-    are settings for `attacks.bind`, `defense.teacher` is the teacher's model. `search` is there if
-    a search finds some of the settings, an input. What only decides an input is left out.
+    are settings for `attacks.bind`, `defense.teacher` is the teacher's model, `pretrained` the
+    name of published weights to begin from (null: a file). `search` is there if a search finds some
+    of the settings, an input. What only decides an input is left out.
     """
     settings, training = config["defenses"][defense], training_of(config, defense)
     training["init"] = init_source(config, defense) is not None
@@ -88,9 +90,12 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
         own["attack"] = _single(config, own["attack"])
     if teacher := needed_teacher(config, defense):
         own["teacher"] = {"model": model_settings(config, teacher.model)}
-    whole = job_spec(config, model, seed) | {"defense": own, "training": training}
-    search = settings.get("from_search")
-    return ordered(whole | ({"search": search_part(config, search)} if search else {}))
+    job = job_spec(config, model, seed) | {"defense": own, "training": training}
+    if weights := beginning(config, model, defense):
+        job["pretrained"] = weights if is_published(weights) else None
+    if search := settings.get("from_search"):
+        job["search"] = search_part(config, search)
+    return ordered(job)
 
 
 def craft_spec(

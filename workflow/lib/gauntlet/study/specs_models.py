@@ -9,15 +9,19 @@ from gauntlet.core.errors import GauntletError
 from gauntlet.study.audit_gate import checks_of
 from gauntlet.study.matrix import OWN
 from gauntlet.study.models import local_weights, model_settings
+from gauntlet.study.pretrained import is_published, pretrained
 from gauntlet.study.specs import CHUNKS, Spec, device_kind, ordered
 
 
 def weights_spec(config: Spec, model: str) -> Spec:
     """Say where an external model's file is fetched from, and what it must be.
 
-    Raises GauntletError for a model without a URL.
+    Of published weights torchvision knows place and hash: the spec has their name. Raises
+    GauntletError for a model without a URL.
     """
     settings = config["models"][model]
+    if is_published(weights := pretrained(settings)):
+        return ordered({"name": settings["name"], "pretrained": weights})
     if local_weights(settings) is not None or settings.get("weights") in (None, OWN):
         raise GauntletError(
             f"A target asks to download the weights of the model '{model}', which has no URL; "

@@ -34,7 +34,10 @@ def baseline(config: Spec, study: str) -> str | None:
 
 
 def kinds(config: Spec, study: str) -> dict[str, Any]:
-    """Give the kind of each defense of a study that trains, and whether its attack has one step."""
+    """Give the kind of each defense of a study, and whether it rests on attacks of one step.
+
+    Training on bounds does not, whatever attack it has inside.
+    """
     names = [name for name in config["studies"][study]["defenses"] if name != AS_GIVEN]
     return {name: _kind(config, name) for name in names}
 
@@ -45,7 +48,8 @@ def _kind(config: Spec, defense: str) -> dict[str, Any]:
     inner = config["attacks"].get(settings.get("attack"), {})
     crafted = "crafted" in known.arguments
     stepped = bool(inner) and inner.get("steps", 1) == 1 and not crafted
-    return {"kind": settings["kind"], "single_step": stepped or bool(known.get("SINGLE_STEP"))}
+    single = (stepped and not known.get("NEEDS_RAMP")) or bool(known.get("SINGLE_STEP"))
+    return {"kind": settings["kind"], "single_step": single}
 
 
 def _passes(config: Spec, study: str) -> list[list]:

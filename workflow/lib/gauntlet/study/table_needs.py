@@ -37,7 +37,7 @@ def study_results(config: Config, names: Names) -> Iterator[JobName]:
     own = {"study": names["study"]}
     rules = ["collect_results", "publish_tables", *(f"plot_{name}" for name in FIGURES)]
     if config["studies"][names["study"]]["preprocess"]:
-        rules.append("publish_preprocess")
+        rules += ["publish_preprocess", "plot_steps"]
     if has_gate(config, names["study"]):
         rules.append("gate")
     for rule in rules:

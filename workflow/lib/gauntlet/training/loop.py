@@ -48,6 +48,7 @@ def fit(
     teacher: nn.Module | None = None,
     extra: Part | None = None,
     hopeless: Callable[[list[dict]], bool] | None = None,
+    listener=None,
 ) -> Outcome:
     """Train a model in place as the spec says (`defense`, `training`, `seed`, `batch`).
 
@@ -57,8 +58,8 @@ def fit(
     accuracy; a tie goes to the higher clean accuracy, then to the earlier epoch. An interrupted
     training resumes from the checkpoint in the folder `keep`, to the same bytes. It ends early if
     `hopeless` says so of the rows of its epochs. With several `processes`, which share every batch,
-    each of them calls this. Raises NonFiniteLoss if the loss is not finite, Saved (a Stopped) if a
-    signal asks to stop.
+    each of them calls this. A `listener` hears of batches and epochs and changes nothing. Raises
+    NonFiniteLoss if the loss is not finite, Saved (a Stopped) if a signal asks to stop.
     """
     outcome, training, processes = Outcome(), spec["training"], processes or SingleProcess()
     learner = Learner(model, spec, processes, teacher)
@@ -72,12 +73,14 @@ def fit(
             save = partial(_save, saved, stop, processes, outcome)
             row = {"epoch": epoch}
             parts = (train, extra, crafted)
-            row |= _epoch(learner, processes, spec, epoch, parts, outcome, within, save)
+            row |= _epoch(learner, processes, spec, epoch, parts, outcome, within, save, listener)
             learner.average.after_epoch(epoch / training["epochs"])
             held = (validation.images, validation.labels)
             row |= validate(learner.average.module, spec, epoch, *held, processes)
             row |= _watch(learner, outcome.history, row)
             _keep(outcome, row, learner.average.module)
+            if listener:
+                listener.epoch(row, learner.average.module)
             progress.done(epoch, _summary(row), f"robust {row['validation_robust']:.1%}")
             save(epoch + 1, None)
             within = None
@@ -142,7 +145,9 @@ class NonFiniteLoss(GauntletError):
         self.epoch, self.outcome = epoch, outcome
 
 
-def _epoch(learner: Learner, processes, spec, epoch, parts: tuple, outcome, within, save) -> dict:
+def _epoch(
+    learner: Learner, processes, spec, epoch, parts: tuple, outcome, within, save, listener
+) -> dict:
     """Update on every training image once.
 
     `parts` are the training part, further images and examples of files, or None. `within` is the
@@ -174,6 +179,8 @@ def _epoch(learner: Learner, processes, spec, epoch, parts: tuple, outcome, with
         except FloatingPointError:
             raise NonFiniteLoss(epoch, outcome) from None
         totals.add(number + 1, len(labels), found)
+        if listener:
+            listener.batch(epoch, number, learner.model, found.loss, rate)
         here = {"batches": number + 1, "totals": totals.state(), "rate": rate}
         save(epoch, here | {"stream": stream.get_state()})
     return {"learning_rate": rate} | totals.row()

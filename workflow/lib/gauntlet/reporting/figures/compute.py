@@ -18,7 +18,7 @@ from gauntlet.reporting.figures.values import (
     value,
 )
 from gauntlet.reporting.formatting import threat_label
-from gauntlet.reporting.training_costs import Cost, costs_of
+from gauntlet.reporting.training_costs import costs_of
 
 AXES = {
     "passes": "training passes of an image, forward + backward",
@@ -39,14 +39,15 @@ def draw(rows: Sequence[dict], timings: Sequence[dict], kinds: dict) -> Figure:
         return style.empty("No model of this study was trained and attacked within an eps.")
     looks = style.looks(split(trained, "defense"))
     panels = split(trained, "dataset", "model")
-    figure, axes = style.grid(2 * len(panels), 2, (5.0, 4.0), extra=1.6, sharey="row")
+    labels, size = style.labels(list(looks)), style.roomy(len(looks), (5.0, 4.0))
+    figure, axes = style.grid(2 * len(panels), 2, size, extra=1.6, sharey="row")
     told = []
     for number, (name, mine) in enumerate(panels.items()):
         models = split(mine, "defense")
         own = {defense: costs[(*name, defense)] for defense in models}
         for place, axis in zip(axes[2 * number :], AXES, strict=False):
             shown = {d: (own[d], strongest(seeds, threat)) for d, seeds in models.items()}
-            _panel(place, axis, shown, looks)
+            _panel(place, axis, shown, looks, labels)
             place.set_title(" · ".join(name))
         style.percent_axis(
             axes[2 * number].yaxis, f"worst-case accuracy at {threat_label(*threat)} (%)"
@@ -57,7 +58,8 @@ def draw(rows: Sequence[dict], timings: Sequence[dict], kinds: dict) -> Figure:
     return figure
 
 
-def _panel(axes, axis: str, models: dict[str, tuple[Cost, list[dict]]], looks: dict) -> None:
+def _panel(axes, axis: str, models: dict, looks: dict, labels: dict[str, str]) -> None:
+    """Draw a mark per defense; `models` gives the cost and the seeds' rows of each."""
     for defense, (cost, hardest) in models.items():
         robust, spent = value(hardest), getattr(cost, axis)
         if robust is None or not spent:
@@ -66,7 +68,8 @@ def _panel(axes, axis: str, models: dict[str, tuple[Cost, list[dict]]], looks: d
         bars = {"fmt": "none", "ecolor": look["color"], "elinewidth": 1, "alpha": 0.6}
         axes.errorbar([spent], [robust.mean], robust.reach, **bars)
         big = {"s": 60, "edgecolor": style.ink(), "linewidth": 0.8, "zorder": 3}
-        axes.scatter([spent], [robust.mean], label=defense, **look, **big)
+        axes.scatter([spent], [robust.mean], label=labels[defense], **look, **big)
+        style.number_mark(axes, labels[defense], (spent, robust.mean))
     axes.set_xscale("log")
     style.plain_log_axis(axes.xaxis, AXES[axis])
     axes.set_ylim(-0.03, 1.03)

@@ -62,13 +62,16 @@ def render(draw: Callable[[], Figure], png: str | Path, svg: str | Path, setting
 
 
 def looks(names: Iterable[Hashable]) -> dict[Hashable, dict]:
-    """Give each name its own color, marker and line style, by its place."""
+    """Give each name its own color, marker and line style, by its place.
+
+    After ten names colors come again, each with another marker and line style than before.
+    """
     colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     return {
         name: {
             "color": colors[i % len(colors)],
-            "marker": MARKERS[i % len(MARKERS)],
-            "linestyle": LINES[i % len(LINES)],
+            "marker": MARKERS[(i + 3 * (i // len(MARKERS))) % len(MARKERS)],
+            "linestyle": LINES[(i + 3 * (i // len(LINES))) % len(LINES)],
         }
         for i, name in enumerate(names)
     }
@@ -108,10 +111,29 @@ def class_name(names: Sequence[str], label: int) -> str:
     return cut.replace("$", r"\$")
 
 
+def roomy(count: int, size: tuple[float, float]) -> tuple[float, float]:
+    """Give a panel's size in inches, larger where more than ten kinds of marks share it."""
+    return size if count <= len(MARKERS) else (size[0] + 2.0, size[1] + 1.6)
+
+
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """Give each name its text in a legend: behind a number where colors come again."""
+    many = len(names) > len(MARKERS)
+    return {name: f"{i} {name}" if many else name for i, name in enumerate(names, 1)}
+
+
+def number_mark(axes, label: str, place: tuple[float, float]) -> None:
+    """Write the number of a legend's text, if it has one, beside the mark at (x, y)."""
+    number, _, name = label.partition(" ")
+    if name:
+        beside = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 7, "zorder": 5}
+        axes.annotate(number, place, **beside)
+
+
 def percent_axis(axis, label: str) -> None:
     """Make an axis one of accuracies from 0 to 100 %."""
     axis.set_label_text(label)
-    axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0, symbol=""))
+    axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, symbol=""))
 
 
 def plain_log_axis(axis, label: str) -> None:

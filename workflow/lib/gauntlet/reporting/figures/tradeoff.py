@@ -34,10 +34,12 @@ def draw(rows: Sequence[dict], kinds: dict | None = None) -> Figure:
         return style.empty("No white-box attack of this study has an eps: nothing to set against.")
     panels = split(rows, "dataset", "model")
     looks = style.looks(split(rows, "defense"))
-    figure, axes = style.grid(len(panels), 2, (5.4, 4.2), extra=1.3)
+    labels, size = style.labels(list(looks)), style.roomy(len(looks), (5.4, 4.2))
+    figure, axes = style.grid(len(panels), 2, size, extra=1.3)
     for (name, mine), place in zip(panels.items(), axes, strict=True):
         for defense, own in split(mine, "defense").items():
-            _mark(place, defense, own, strongest(own, threat), looks[defense])
+            look = looks[defense] | {"label": labels[defense]}
+            _mark(place, own, strongest(own, threat), look)
         _finish(place, threat)
         place.set_title(" · ".join(name))
     style.legend(figure, *axes[0].get_legend_handles_labels())
@@ -52,7 +54,7 @@ def draw(rows: Sequence[dict], kinds: dict | None = None) -> Figure:
     return figure
 
 
-def _mark(axes, defense: str, rows: Sequence[dict], hardest: Sequence[dict], look: dict) -> None:
+def _mark(axes, rows: Sequence[dict], hardest: Sequence[dict], look: dict) -> None:
     clean, robust = clean_value(rows), value(hardest)
     if robust is None:
         return
@@ -63,7 +65,8 @@ def _mark(axes, defense: str, rows: Sequence[dict], hardest: Sequence[dict], loo
         seeds = [float(row["clean_accuracy"]) for row in hardest]
         axes.scatter(seeds, robust.seeds, s=14, marker=marker, color=color, alpha=0.45, linewidth=0)
     big = {"s": 75, "edgecolor": style.ink(), "linewidth": 0.8, "zorder": 3}
-    axes.scatter(clean.mean, robust.mean, color=color, marker=marker, label=defense, **big)
+    axes.scatter(clean.mean, robust.mean, color=color, marker=marker, label=look["label"], **big)
+    style.number_mark(axes, look["label"], (clean.mean, robust.mean))
 
 
 def _finish(axes, threat: tuple[str, str]) -> None:

@@ -69,7 +69,7 @@ def _found(dataset: Mapping[str, Any]) -> tuple[Shape, int | dict[str, int], int
 
 @cache
 def _count_files(path: str) -> tuple[int | dict[str, int], int]:
-    """Count image files and classes of a folder, or of a zip archive of one; 0 if unknown."""
+    """Count image files and classes of a folder, or of zip archives of one; 0 if unknown."""
     try:
         counts = _files_by_folder(path)
     except (OSError, zipfile.BadZipFile):
@@ -85,18 +85,27 @@ def _files_by_folder(path: str) -> dict[tuple[str, ...], int]:
     """Count image files by the parts of the folder that holds them; none are at the root."""
     found: Counter[tuple[str, ...]] = Counter()
     if os.path.isfile(path) and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.lower().endswith(IMAGE_SUFFIXES)]
-        found.update(tuple(name.split("/")[:-1]) for name in names if "/" in name)
-        while len({parts[0] for parts in found}) == 1 and all(len(parts) > 1 for parts in found):
-            found = Counter({parts[1:]: count for parts, count in found.items()})
-        return found
+        return _files_in_zip(path)
+    for part in ("train", "test"):
+        if zipfile.is_zipfile(archive := os.path.join(path, f"{part}.zip")):
+            found.update({(part, *parts): n for parts, n in _files_in_zip(archive).items()})
     for top in [entry for entry in os.scandir(path) if entry.is_dir()]:
         for folder, _, files in os.walk(top.path):
             parts = (top.name, *os.path.relpath(folder, top.path).split(os.sep))
             count = sum(file.lower().endswith(IMAGE_SUFFIXES) for file in files)
             found[tuple(part for part in parts if part != ".")] += count
     return +found
+
+
+def _files_in_zip(path: str) -> Counter[tuple[str, ...]]:
+    """Count image files by folder, without the one folder that holds everything else."""
+    found: Counter[tuple[str, ...]] = Counter()
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.lower().endswith(IMAGE_SUFFIXES)]
+    found.update(tuple(name.split("/")[:-1]) for name in names if "/" in name)
+    while len({parts[0] for parts in found}) == 1 and all(len(parts) > 1 for parts in found):
+        found = Counter({parts[1:]: count for parts, count in found.items()})
+    return found
 
 
 @cache
