@@ -34,7 +34,6 @@ def train_model(
     from gauntlet.core import records, tensor_io
     from gauntlet.study.found_settings import with_settings
     from gauntlet.training import loop
-    from gauntlet.training.loop import NonFiniteLoss
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
     files |= {"start": start, "crafted": crafted, "teacher": teacher, "extra": extra}
@@ -45,7 +44,7 @@ def train_model(
     rescue.unlink(missing_ok=True)
     try:
         outcome = _fit(files, spec, keep)
-    except NonFiniteLoss as error:
+    except loop.NonFiniteLoss as error:
         if error.outcome.best:
             tensor_io.save_state(error.outcome.best, rescue)
         raise
