@@ -14,9 +14,10 @@ RUN := $(BIN)/snakemake --cores $(CORES)
 SOURCES := workflow/lib workflow/scripts tests docs
 RULES := Snakefile workflow/Snakefile workflow/rules
 
-.PHONY: all study show audit-example gate cluster cluster-status estimate report tensorboard env test test-quick \
-	fault-test fuzz verify verify-reference keep-reference cluster-test lint format benchmark benchmark-scale test-peers \
-	benchmark-peers benchmark-strength gpu-check test-wheel docs clean help
+.PHONY: all study show audit-example gate cluster cluster-status estimate report tensorboard env test \
+	test-quick fault-test fuzz verify verify-reference keep-reference cluster-test lint format benchmark \
+	benchmark-scale test-peers benchmark-peers benchmark-strength benchmark-training gpu-check \
+	test-wheel docs clean help
 .DEFAULT_GOAL := all
 
 all: study report ## Run the default study, print its table, build its report
@@ -135,6 +136,9 @@ benchmark-strength: $(PEERS)/.ready ## Hold `gauntlet` and `autoattack` against 
 gpu-check: ## Measure a machine with CUDA, without a network (GPU_PYTHON=python3 OPTIONS="--wheels W --cifar C"; --help)
 	@PYTHONPATH=.:workflow/lib:workflow/scripts $(or $(GPU_PYTHON),$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))) \
 		-m tests.benchmarks.gpu_check $(OPTIONS)
+
+benchmark-training: $(PEERS)/.ready ## Hold the cost of adversarial training against other libraries' (OPTIONS=--help)
+	@PYTHONPATH=.:workflow/lib:workflow/scripts $(PEERS)/bin/python -m tests.benchmarks.training $(OPTIONS)
 
 test-wheel: $(VENV)/.ready-dev ## Build the wheel, install it into an empty environment and use it there
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/api/test_wheel.py

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from gauntlet.core.input_grad import NarrowConvolutions
+from gauntlet.core.fast_layers import FastLayers
+from gauntlet.core.input_grad import for_images, for_weights
 
 
 def _gradient(model, images, mode):
@@ -32,7 +33,7 @@ def test_the_gradient_is_the_same(channels, shape):
     layer = nn.Sequential(nn.Conv2d(channels, 6, **shape), nn.Tanh()).requires_grad_(False)
     images = torch.rand(3, channels, 11, 9)
     plain = _gradient(layer, images, torch.enable_grad())
-    assert torch.allclose(_gradient(layer, images, NarrowConvolutions()), plain, atol=1e-5)
+    assert torch.allclose(_gradient(layer, images, FastLayers(for_images)), plain, atol=1e-5)
 
 
 def test_groups_and_single_images_keep_pytorchs_own_way():
@@ -45,7 +46,7 @@ def test_groups_and_single_images_keep_pytorchs_own_way():
     ):
         images = torch.rand(2, 2, 8, 8)
         plain = _gradient(call, images, torch.enable_grad())
-        assert torch.equal(_gradient(call, images, NarrowConvolutions()), plain)
+        assert torch.equal(_gradient(call, images, FastLayers(for_images)), plain)
 
 
 SIZES = torch.linspace(0.5, 1.5, 36).view(4, 1, 3, 3)
@@ -66,7 +67,7 @@ def test_kernels_that_depend_on_the_image_have_their_gradient(name):
         return COMPUTED[name](images, SIZES, bias)
 
     plain = _gradient(call, images, torch.enable_grad())
-    assert torch.equal(_gradient(call, images, NarrowConvolutions()), plain)
+    assert torch.equal(_gradient(call, images, FastLayers(for_images)), plain)
 
 
 def test_a_normalized_kernel_has_its_gradient():
@@ -74,7 +75,7 @@ def test_a_normalized_kernel_has_its_gradient():
     layer = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3))
     images = torch.rand(3, 1, 8, 8)
     plain = _gradient(layer, images, torch.enable_grad())
-    assert torch.allclose(_gradient(layer, images, NarrowConvolutions()), plain, atol=1e-6)
+    assert torch.allclose(_gradient(layer, images, FastLayers(for_images)), plain, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +91,14 @@ def test_sizes_of_any_form_that_pytorch_takes(sizes):
 
     images = torch.rand(3, 1, 9, 9)
     plain = _gradient(call, images, torch.enable_grad())
-    assert torch.allclose(_gradient(call, images, NarrowConvolutions()), plain, atol=1e-5)
+    assert torch.allclose(_gradient(call, images, FastLayers(for_images)), plain, atol=1e-5)
 
 
 def test_an_image_by_its_batch_changes_no_bit():
     torch.manual_seed(0)
     layer, images = nn.Conv2d(1, 8, 3, padding=1).requires_grad_(False), torch.rand(64, 1, 28, 28)
-    whole = _gradient(layer, images, NarrowConvolutions())
-    parts = [_gradient(layer, part, NarrowConvolutions()) for part in images.split(8)]
+    whole = _gradient(layer, images, FastLayers(for_images))
+    parts = [_gradient(layer, part, FastLayers(for_images)) for part in images.split(8)]
     assert torch.equal(torch.cat(parts), whole)
 
 
@@ -106,6 +107,64 @@ def test_lower_precision_stays_near():
     layer, images = nn.Conv2d(1, 8, 3, padding=1).requires_grad_(False), torch.rand(4, 1, 12, 12)
     plain = _gradient(layer, images, torch.enable_grad())
     with torch.autocast("cpu", torch.bfloat16):
-        near = _gradient(layer, images, NarrowConvolutions())
+        near = _gradient(layer, images, FastLayers(for_images))
     assert near.dtype == torch.float32
     assert (near - plain).abs().max() < 0.03 * plain.abs().max()
+
+
+def _all_gradients(layer, images, mode):
+    leaf = images.clone().requires_grad_(True)
+    with mode:
+        values = layer(leaf)
+    found = torch.autograd.grad(values.float().square().sum(), [leaf, *layer.parameters()])
+    return values, *found
+
+
+SHAPED = [
+    {"kernel_size": 3, "padding": 1},
+    {"kernel_size": 5, "stride": 2, "padding": 2},
+    {"kernel_size": (3, 2), "stride": (2, 1), "padding": (0, 1), "dilation": (2, 1)},
+]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", SHAPED)
+@pytest.mark.parametrize("last", [False, True])
+def test_a_training_step_has_all_gradients(channels, shape, last):
+    torch.manual_seed(0)
+    layer, images = nn.Conv2d(channels, 6, **shape), torch.rand(3, channels, 11, 9)
+    plain = _all_gradients(layer, images, torch.enable_grad())
+    ours = nn.Sequential(layer, Last()) if last else layer
+    found = _all_gradients(ours, images, FastLayers(for_weights))
+    for mine, theirs in zip(found, plain, strict=True):
+        assert mine.shape == theirs.shape and torch.allclose(mine, theirs, atol=1e-4)
+    if not last:  # the weights' gradients are PyTorch's own
+        assert all(torch.equal(*pair) for pair in zip(found[2:], plain[2:], strict=True))
+
+
+class _ChannelsLast(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.contiguous(memory_format=torch.channels_last)
+
+
+class Last(nn.Module):
+    """Give values whose gradient comes back with the channels last in memory."""
+
+    def forward(self, values):
+        return _ChannelsLast.apply(values)
+
+
+def test_a_gradient_in_lower_precision_with_channels_last_stays_near():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(1, 8, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.rand(4, 1, 12, 12)
+    plain = _all_gradients(layer, images, torch.enable_grad())
+    with torch.autocast("cpu", torch.bfloat16):
+        near = _all_gradients(layer, images, FastLayers(for_weights))
+    for mine, theirs in zip(near, plain, strict=True):
+        assert (mine - theirs).abs().max() < 0.03 * theirs.abs().max()

@@ -181,3 +181,21 @@ def test_a_real_measurement_needs_no_pytorch_in_the_process_that_plans(tmp_path)
     faster = record["measured"]["speedup"] >= precision.MARGIN
     assert chosen == record["precision"] == ("bfloat16" if faster else "float32")
     assert json.loads(stands.read_text())["precision"] == chosen
+
+
+def _training(**training) -> str:
+    return specs.train_spec(config_of(training=training), *RUN)["training"]["precision"]
+
+
+def test_a_training_is_measured_in_its_own_memory_format(bench):
+    assert _training() == "float32" and _training(precision="bfloat16") == "bfloat16"
+    assert not bench.asked
+    assert _training(precision="auto", memory_format="channels_last") == "bfloat16"
+    assert bench.asked[0]["memory_format"] == "channels_last"
+    assert crafted() == "bfloat16" and _training(precision="auto") == "bfloat16"
+    assert len(bench.asked) == 2  # without channels_last, the question of the attacks
+    bench.speedup = 1.0
+    bench.plans_in("another")
+    wide = {"models": {"article_cnn": {"arch": "article_cnn", "hidden": 300}}}
+    config = config_of(training={"precision": "auto"}, **wide)
+    assert specs.train_spec(config, *RUN)["training"]["precision"] == "float32"

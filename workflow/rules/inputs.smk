@@ -92,13 +92,6 @@ def further_images(wildcards):
     return [own_file(str(Path(path)))] if path else []
 
 
-def further_images_of_trial(wildcards):
-    """Give the user's own file of further training images, if a search's defense has one."""
-    require_known(wildcards)
-    path = search_jobs.extra(SETTINGS, dict(wildcards.items()))
-    return [own_file(str(Path(path)))] if path else []
-
-
 def pretrained_file(wildcards):
     """Give the pretrained weights that a training begins from, downloaded or the user's own file."""
     require_known(wildcards)
@@ -108,13 +101,20 @@ def pretrained_file(wildcards):
     return [own_file(str(Path(weights)))]
 
 
-def pretrained_file_of_trial(wildcards):
-    """Give the pretrained weights that a trial begins from, downloaded or the user's own file."""
+def pretrained_of_trial(wildcards):
+    """Give the pretrained weights that a search's trials begin from, if they do."""
     require_known(wildcards)
-    weights = search_jobs.beginning(SETTINGS, dict(wildcards.items()))
-    if weights is None or pretrained.is_published(weights):
-        return files_needed("run_trial", "pretrained", "weights")(wildcards)
-    return [own_file(str(Path(weights)))]
+    path = search_jobs.pretrained_file(SETTINGS, dict(wildcards.items()))
+    if path is not None:
+        return [own_file(str(Path(path)))]
+    return files_needed("run_trial", "pretrained", "weights")(wildcards)
+
+
+def further_images_of_trial(wildcards):
+    """Give the user's own file of further training images, if a search's defense has one."""
+    require_known(wildcards)
+    path = search_jobs.extra(SETTINGS, dict(wildcards.items()))
+    return [own_file(str(Path(path)))] if path else []
 
 
 def given_weights(wildcards):

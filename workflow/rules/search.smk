@@ -29,10 +29,10 @@ rule run_trial:
         meta=file_needed("run_trial", "source", "data.json"),
         split=file_needed("run_trial", "split", "split.json"),
         start=files_needed("run_trial", "start", weights_file),
+        pretrained=pretrained_of_trial,
         crafted=files_needed("run_trial", "crafted", "draws.npy"),
         teacher=files_needed("run_trial", "teacher", weights_file),
         extra=further_images_of_trial,
-        pretrained=pretrained_file_of_trial,
         proposal=file_needed("run_trial", "proposal", "trials.json"),
     output:
         result=f"{TRIAL}trial.json",

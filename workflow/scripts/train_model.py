@@ -25,15 +25,16 @@ def train_model(
     """Write the best and the last weights, the history by epoch and a record of the choice.
 
     `start` lists the weights file to begin from, `pretrained` one of other data, `crafted` the
-    examples of a defense that trains on files, `teacher` a teacher's weights, `extra` a file of
-    further images, `search` the record of what a search has found. An interrupted training goes on
-    from its checkpoint in `keep`.
+    examples of a defense that trains on files, `teacher` the weights of a teacher, `extra` a file
+    of further images, `search` the record of the settings that a search has found. An interrupted
+    training goes on from its checkpoint in `keep`.
     """
     from pathlib import Path
 
     from gauntlet.core import records, tensor_io
     from gauntlet.study.found_settings import with_settings
     from gauntlet.training import loop
+    from gauntlet.training.loop import NonFiniteLoss
 
     files = {"images": images, "labels": labels, "meta": meta, "split": split}
     files |= {"start": start, "crafted": crafted, "teacher": teacher, "extra": extra}
@@ -44,7 +45,7 @@ def train_model(
     rescue.unlink(missing_ok=True)
     try:
         outcome = _fit(files, spec, keep)
-    except loop.NonFiniteLoss as error:
+    except NonFiniteLoss as error:
         if error.outcome.best:
             tensor_io.save_state(error.outcome.best, rescue)
         raise

@@ -156,3 +156,17 @@ def test_the_plan_of_shards_is_snakemakes(tmp_path):
     message = Counter(job.rule for job in Plan(load_config([]), shards=3).jobs.values())
     assert jobs == message | {"all": 1}
     assert jobs["craft_shard"] == 3 * jobs["gather_examples"] > 0
+
+
+def test_a_teacher_takes_memory_too(tmp_path):
+    def asked(name: str, width: int) -> float:
+        big = {"arch": "article_cnn", "hidden": width, "channels": [64, 64]}
+        taught = {"kind": "ard", "attack": "pgd7", "teacher": {"model": "big", "defense": "pgd_at"}}
+        change = {"models": {"big": big}, "defenses": {"taught": taught}}
+        sizes = Sizes(_config(tmp_path, compute={"device": "cpu"}, **change))
+        return sizes.of("train_model", RUN | {"defense": name}).memory
+
+    alone, small, large = asked("pgd_at", 1000), asked("taught", 1000), asked("taught", 60_000)
+    assert alone < small < large
+    weights = (60_000 - 1000) * (64 * 2 * 2 + 10 + 1)  # of the wider layer and the last one
+    assert large - small >= 4 * weights / 2**20

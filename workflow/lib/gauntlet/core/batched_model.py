@@ -10,7 +10,8 @@ from torch.utils.checkpoint import CheckpointError
 
 from gauntlet.core.answers import logits_of
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.input_grad import NarrowConvolutions
+from gauntlet.core.fast_layers import FastLayers
+from gauntlet.core.input_grad import for_images
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 CHUNK_MULTIPLE = 8  # chunks are padded to a multiple: a CPU rounds other sizes differently
@@ -126,15 +127,16 @@ class BatchedModel:
 
     def _forward(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         leaf = _padded(images, rows).requires_grad_(True)
-        fast = self._fast and images.device.type == "cpu"
-        with torch.enable_grad(), NarrowConvolutions() if fast else nullcontext():
+        with torch.enable_grad():
             return leaf, self._asked(leaf)[: len(rows)].float()
 
     def _asked(self, images: Tensor) -> Tensor:
         """Give the model's logits [M, K] of images, in the form that the model takes."""
+        fast = self._fast and images.device.type == "cpu"
         while True:
             try:
-                answer = self.model(self._prepared(images))
+                with FastLayers(for_images) if fast else nullcontext():
+                    answer = self.model(self._prepared(images))
                 break
             except RuntimeError as error:
                 if not self._adapted(images, str(error)):

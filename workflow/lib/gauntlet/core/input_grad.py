@@ -1,45 +1,63 @@
-"""Gradients by the input of convolutions on images of few channels, faster than PyTorch's own.
+"""Gradients of convolutions on images of few channels, faster than PyTorch's own.
 
 An attack needs the gradient by the image, which a network's first convolution gives. A CPU's
 kernels work on blocks of 8 or 16 channels; for an image of one channel they compute many that
 are not needed. One multiplication by the weights and a sum of shifted results (`fold`) give the
-same.
+same. The gradient by the weights is as slow where channels come last in memory; there it is one
+multiplication too.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, fold
-from torch.overrides import TorchFunctionMode
+from torch.nn.functional import conv2d, fold, pad
 
 MOST = {torch.float32: 4, torch.bfloat16: 1, torch.float16: 1}  # channels up to which it is faster
 
 
-class NarrowConvolutions(TorchFunctionMode):
-    """While it lasts, CPU convolutions on few channels pass a gradient to their input alone.
+class Grid(NamedTuple):
+    """Where a kernel is applied: for each setting height and width."""
 
-    Only for gradients by the image: weights and biases that are parameters get none. Where they are
-    computed from something that has a gradient, PyTorch's own way is taken.
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+
+def for_images(*args, **kwargs) -> Tensor | None:
+    """Do as `conv2d`, with a gradient by the images alone; None: PyTorch's own way is to be taken.
+
+    Weights and biases that are parameters get none. Where they are computed from something that has
+    a gradient, PyTorch's own way is taken.
     """
+    plan = _plan(*args, **kwargs)
+    if plan is None or not plan[0].requires_grad or _is_computed(*plan[1:3]):
+        return None
+    return _NarrowConvolution.apply(*plan, False)
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function is conv2d and (plan := _plan(*args, **kwargs)):
-            return _InputGradient.apply(*plan)
-        return function(*args, **kwargs)
+
+def for_weights(*args, **kwargs) -> Tensor | None:
+    """Do as `conv2d`, with all gradients; None where PyTorch's own way is to be taken."""
+    plan = _plan(*args, **kwargs)
+    return None if plan is None else _NarrowConvolution.apply(*plan, True)
 
 
 def _plan(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Give what `_InputGradient` takes, or None where PyTorch's own way is to be taken.
+    """Give images, weight, bias and Grid of a convolution on few channels, else None.
 
     Arguments are those of `torch.nn.functional.conv2d`, by its names.
     """
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        return None
     few = weight.shape[1] <= MOST[torch.float32] and weight.shape[2:].numel() > 1
-    computed = weight.grad_fn is not None or (bias is not None and bias.grad_fn is not None)
-    fits = few and not computed and groups == 1 and input.dim() == 4 and input.requires_grad
-    if not fits or input.device.type != "cpu":
+    if not few or groups != 1 or input.dim() != 4 or input.device.type != "cpu":
         return None
     sizes = [_pair(value) for value in (stride, padding, dilation)]
-    return None if None in sizes else (input, weight, bias, *sizes)
+    return None if None in sizes else (input, weight, bias, Grid(*sizes))
+
+
+def _is_computed(weight: Tensor, bias: Tensor | None) -> bool:
+    return weight.grad_fn is not None or (bias is not None and bias.grad_fn is not None)
 
 
 def _pair(value) -> tuple[int, int] | None:
@@ -50,26 +68,83 @@ def _pair(value) -> tuple[int, int] | None:
     return numbers[0], numbers[-1]
 
 
-class _InputGradient(torch.autograd.Function):
+class _NarrowConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, images, weight, bias, stride, padding, dilation):
-        ctx.save_for_backward(weight)
-        ctx.size, ctx.kind = images.shape, images.dtype
-        ctx.grid = {"stride": stride, "padding": padding, "dilation": dilation}
-        return conv2d(images, weight, bias, stride, padding, dilation)
+    def forward(ctx, images, weight, bias, grid: Grid, weights: bool):
+        ctx.save_for_backward(weight, images if weights else None)
+        ctx.size, ctx.kind, ctx.grid, ctx.weights = images.shape, images.dtype, grid, weights
+        return conv2d(images, weight, bias, *grid)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        (weight,) = ctx.saved_tensors
-        weight, nothing = weight.to(gradient.dtype), (None,) * 5
-        if weight.shape[1] > MOST.get(gradient.dtype, 0):
-            grid = (ctx.grid["stride"], ctx.grid["padding"], ctx.grid["dilation"])
-            return _own(ctx.size, weight, gradient, *grid).to(ctx.kind), *nothing
-        spread = weight.flatten(1).t().expand(len(gradient), -1, -1)  # [N, C*kh*kw, out]
-        columns = torch.bmm(spread, gradient.flatten(2))  # [N, C*kh*kw, places]
-        image = fold(columns, ctx.size[2:], weight.shape[2:], **ctx.grid)  # [N, C, H, W]
-        return image.to(ctx.kind), *nothing
+        weight, images = ctx.saved_tensors
+        found: list[Tensor | None] = [None, None, None]
+        narrow = weight.to(gradient.dtype)
+        if ctx.needs_input_grad[0]:
+            found[0] = _by_images(ctx.size, narrow, gradient, ctx.grid).to(ctx.kind)
+        if ctx.weights and any(ctx.needs_input_grad[1:3]):
+            wanted = ctx.needs_input_grad[1:3]
+            by = _by_weights(images.to(gradient.dtype), narrow, gradient, ctx.grid, wanted)
+            found[1:] = [one if one is None else one.to(weight.dtype) for one in by]
+        return *found, None, None
 
 
-def _own(size, weight, gradient, stride, padding, dilation) -> Tensor:
-    return torch.nn.grad.conv2d_input(size, weight, gradient, stride, padding, dilation)
+def _by_images(size, weight: Tensor, gradient: Tensor, grid: Grid) -> Tensor:
+    if weight.shape[1] > MOST.get(gradient.dtype, 0) or torch.is_grad_enabled():
+        return torch.nn.grad.conv2d_input(size, weight, gradient, *grid)
+    if _is_last(gradient):
+        return _shifted_sum(size, weight, gradient, grid)
+    spread = weight.flatten(1).t().expand(len(gradient), -1, -1)  # [N, C*kh*kw, out]
+    columns = torch.bmm(spread, gradient.flatten(2))  # [N, C*kh*kw, places]
+    return fold(columns, size[2:], weight.shape[2:], **grid._asdict())  # [N, C, H, W]
+
+
+def _by_weights(images: Tensor, weight: Tensor, gradient: Tensor, grid: Grid, wanted):
+    """Give the gradients by weight and bias, None for what is not wanted."""
+    if _is_last(gradient) and not torch.is_grad_enabled():
+        rows = _rows(gradient)  # [N*places, out]
+        shape = weight.shape
+        by_weight = (_patches(images, shape, gradient, grid) @ rows).t().reshape(shape)
+        return by_weight, rows.float().sum(0) if wanted[1] else None
+    mask = [False, *wanted]
+    given = (gradient, images, weight, [len(weight)], *map(list, grid), False, [0, 0], 1, mask)
+    return torch.ops.aten.convolution_backward(*given)[1:]
+
+
+def _is_last(gradient: Tensor) -> bool:
+    last = gradient.is_contiguous(memory_format=torch.channels_last)
+    return last and not gradient.is_contiguous()
+
+
+def _rows(gradient: Tensor) -> Tensor:
+    """Give a gradient [N, out, h, w], whose channels come last, as [N*h*w, out] without a copy."""
+    return gradient.permute(0, 2, 3, 1).reshape(-1, gradient.shape[1])
+
+
+def _shifted_sum(size, weight: Tensor, gradient: Tensor, grid: Grid) -> Tensor:
+    """Give the gradient by the images: a multiplication, and a sum of shifted results."""
+    columns = weight.flatten(1).t() @ _rows(gradient).t()  # [C*kh*kw, N*h*w]
+    kernel, places = weight.shape[1:], gradient.shape[2:]
+    columns = columns.float().view(*kernel, len(gradient), *places).transpose(0, 3)
+    height, width = (side + 2 * more for side, more in zip(size[2:], grid.padding, strict=True))
+    image = columns.new_zeros(*size[:2], height, width)
+    for i in range(kernel[1]):
+        for j in range(kernel[2]):
+            row, column = i * grid.dilation[0], j * grid.dilation[1]
+            down = slice(row, row + (places[0] - 1) * grid.stride[0] + 1, grid.stride[0])
+            across = slice(column, column + (places[1] - 1) * grid.stride[1] + 1, grid.stride[1])
+            image[:, :, down, across] += columns[:, i, j]
+    top, left = grid.padding
+    return image[:, :, top : top + size[2], left : left + size[3]]
+
+
+def _patches(images: Tensor, kernel, gradient: Tensor, grid: Grid) -> Tensor:
+    """Give what each weight is multiplied with at each place: [C*kh*kw, N*h*w]."""
+    top, left = grid.padding
+    wide = pad(images, (left, left, top, top)).contiguous()
+    of_image, of_channel, of_row, of_column = wide.stride()
+    (down, across), (tall, broad) = grid.stride, grid.dilation
+    shape = (*kernel[1:], len(images), *gradient.shape[2:])
+    steps = (of_channel, tall * of_row, broad * of_column)
+    steps += (of_image, down * of_row, across * of_column)
+    return wide.as_strided(shape, steps).reshape(-1, gradient.numel() // gradient.shape[1])

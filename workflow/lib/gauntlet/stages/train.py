@@ -51,9 +51,8 @@ def fit_files(
     if files["extra"]:
         given["extra"] = further_images(files["extra"][0], *data, device)
     with listening(spec, parts["train"], parts["validation"], processes.main) as listener:
-        given["listener"] = listener
-        held = parts["validation"]
-        return loop.fit(model, spec, parts["train"], held, hopeless=hopeless, **given)
+        given |= {"listener": listener, "hopeless": hopeless}
+        return loop.fit(model, spec, parts["train"], parts["validation"], **given)
 
 
 def _pretrained(model: Classifier, spec: dict, path: str) -> bool:

@@ -5,11 +5,12 @@ of the rule graph take their edges from it. A test compares it with what Snakema
 Standard library only.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gauntlet.study import (
     audit_gate,
+    figure_jobs,
     job_needs,
     paths,
     preprocess_jobs,
@@ -20,11 +21,10 @@ from gauntlet.study import (
     specs_tables,
     table_needs,
 )
+from gauntlet.study.figure_jobs import MODEL, MODELS, RECORDS, TABLE
 from gauntlet.study.job_kind import JobKind, Need
 from gauntlet.study.job_name import JobName
 from gauntlet.study.specs import Run, Spec
-
-FIGURE = "plot_figure"  # the script of all figures
 
 
 def script_of(rule: str) -> str:
@@ -61,28 +61,16 @@ def graph_spec(config: Spec, study: str) -> Spec:
     return specs.ordered(shown)
 
 
-def _figure(
-    name: str, needs: Mapping[str, Need], shown: Callable[..., Spec] = specs.figure_spec
-) -> JobKind:
-    def spec(config: Spec, study: str) -> Spec:
-        return specs.ordered(shown(config, study) | {"figure": name})
-
-    return JobKind(spec, ("study",), paths.STUDY, f"figures/{name}", needs, FIGURE)
-
-
-SHARDED = ("craft_shard", "gather_examples")  # in the place of craft_examples, with shards
+# These two rules take the place of craft_examples where attacks are divided into shards.
+SHARDED = ("craft_shard", "gather_examples")
 RUN_NAMES = Run._fields
 ATTACK_NAMES = (*RUN_NAMES, "attack", "part")
 AUDIT_NAMES = ("study", *RUN_NAMES)
 
-MODEL = Need(("train_model", "import_model"), job_needs.model)
-MODELS = MODEL._replace(find=job_needs.models)
 IMAGES = {
     "source": Need(("download_data",), job_needs.source),
     "split": Need(("split_data",), job_needs.split),
 }
-ALL_DATA = {"data": Need(("download_data",), job_needs.sources)}
-ALL_SPLITS = {"splits": Need(("split_data",), job_needs.splits)}
 ATTACKED = IMAGES | {
     "weights": MODEL,
     "certificates": Need(("certify_robustness",), job_needs.sparing),
@@ -92,15 +80,12 @@ LEDGERS = {
     "transfers": Need(("transfer_examples",), job_needs.transfers),
     "certificates": Need(("certify_robustness",), job_needs.certificates_of),
 }
-RECORDS = {"records": Need(("evaluate_robustness",), job_needs.evaluations)}
-TABLE = {"robustness": Need(("collect_results",), table_needs.table)}
-COSTS = TABLE | {"timings": Need(("publish_tables",), table_needs.tables)}
-SHOWN = {"ledgers": Need(("craft_examples",), job_needs.shown_attacks)}
 EXPORTED = {"source": IMAGES["source"], "weights": MODEL}
 MADE = Need(("train_model", "export_model"), job_needs.made_weights, drawn=False)
 FALLIBLE = ("craft_examples", "transfer_examples", "audit_model", "rerun_attack")
-RESULTS = ("collect_results", "publish_tables", "publish_preprocess", "choose_trial", "plot_search")
-RESULTS += ("gate", "plot_steps", *(f"plot_{name}" for name in paths.FIGURES))
+FIGURE_RULES = tuple(f"plot_{name}" for name in paths.FIGURES)
+RESULTS = ("collect_results", "publish_tables", "publish_preprocess", "plot_steps", "choose_trial")
+RESULTS += ("plot_search", *FIGURE_RULES, "gate")
 OTHERS = {"others": Need(RESULTS, table_needs.study_results, drawn=False)}
 PASSED = {"record": Need(("gate",), table_needs.gate)} | OTHERS
 COMPLETE = OTHERS | {
@@ -129,8 +114,8 @@ JOBS: dict[str, JobKind] = {
             "start": Need(("train_model",), job_needs.start),
             "crafted": Need(("craft_examples",), job_needs.crafted),
             "teacher": Need(("train_model", "import_model"), job_needs.teacher),
-            "search": Need(("choose_trial",), search_jobs.found),
             "pretrained": Need(("download_weights",), job_needs.pretrained_weights, drawn=False),
+            "search": Need(("choose_trial",), search_jobs.found),
         },
     ),
     "download_weights": JobKind(specs_models.weights_spec, ("model",), paths.WEIGHTS, "download"),
@@ -224,19 +209,9 @@ JOBS: dict[str, JobKind] = {
     ),
     **preprocess_jobs.JOBS,
     **search_jobs.JOBS,
-    "plot_robustness": _figure("robustness", TABLE, specs_tables.compared_figure_spec),
-    "plot_tradeoff": _figure("tradeoff", TABLE, specs_tables.compared_figure_spec),
-    "plot_compute": _figure("compute", COSTS, specs_tables.compared_figure_spec),
-    "plot_curves": _figure("curves", TABLE | RECORDS),
-    "plot_passes": _figure("passes", RECORDS),
-    "plot_transfer": _figure("transfer", TABLE),
-    "plot_bounds": _figure("bounds", TABLE),
-    "plot_radii": _figure("radii", RECORDS),
-    "plot_training": _figure("training", ALL_SPLITS | {"trainings": MODELS}),
-    "plot_examples": _figure("examples", ALL_DATA | SHOWN),
-    "plot_classes": _figure("classes", TABLE | RECORDS | ALL_DATA),
+    **figure_jobs.JOBS,
     "plot_rulegraph": JobKind(
-        graph_spec, ("study",), paths.STUDY, "figures/rulegraph", script=FIGURE
+        graph_spec, ("study",), paths.STUDY, "figures/rulegraph", script=figure_jobs.SCRIPT
     ),
     "gate": JobKind(audit_gate.gate_spec, ("study",), paths.STUDY, "gate", TABLE),
     "complete_study": JobKind(specs.study_spec, ("study",), paths.STUDY, "complete", COMPLETE),

@@ -53,6 +53,17 @@ def craft_precision(config: Spec, dataset: str, model: str, attack: str, job: Sp
     return EXACT if question is None else _standing(question)
 
 
+def train_precision(config: Spec, dataset: str, model: str, training: Spec, job: Spec) -> str:
+    """Give the number format of a training; `auto` is measured in the training's memory format."""
+    if training["precision"] != AUTO:
+        return training["precision"]
+    question = _question(config, dataset, model, job)
+    if question is None:
+        return EXACT
+    kept = training["memory_format"]
+    return _standing(question | ({} if kept == "contiguous" else {"memory_format": kept}))
+
+
 def check_precision(config: Spec, attack: str) -> str:
     """Give the number format in which an attack is checked: the lowest that it may come to here."""
     wanted = config["compute"]["precision"]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from gauntlet.study import job_needs, paths, pretrained, search_specs
+from gauntlet.study import job_needs, paths, search_specs
 from gauntlet.study.defenses import extra_file
 from gauntlet.study.job_kind import JobKind, Need
 from gauntlet.study.job_needs import Config, JobName, Names
+from gauntlet.study.pretrained import beginning, is_published
 from gauntlet.study.searches import trial_config
 
 TRIAL_NAMES = ("search", "trial", "seed")
@@ -43,22 +44,22 @@ def teacher(config: Config, names: Names) -> Iterator[JobName]:
     return job_needs.teacher(config, _run(config, names))
 
 
+def pretrained_weights(config: Config, names: Names) -> Iterator[JobName]:
+    """Give the download of the pretrained weights that a trial begins from, if there is one."""
+    return job_needs.pretrained_weights(trial_config(config, names["search"]), _run(config, names))
+
+
+def pretrained_file(config: Config, names: Names) -> str | None:
+    """Give the path of the user's own pretrained weights that a trial begins from, if any."""
+    run = _run(config, names)
+    weights = beginning(trial_config(config, names["search"]), run["model"], run["defense"])
+    return None if is_published(weights) else weights
+
+
 def extra(config: Config, names: Names) -> str | None:
     """Give the path of a trial's further images, if it has some."""
     known = trial_config(config, names["search"])
     return extra_file(known, config["searches"][names["search"]]["defense"])
-
-
-def pretrained_weights(config: Config, names: Names) -> Iterator[JobName]:
-    """Give the download of the published weights that a trial begins from, if there are any."""
-    known = trial_config(config, names["search"])
-    return job_needs.pretrained_weights(known, _run(config, names))
-
-
-def beginning(config: Config, names: Names) -> str | None:
-    """Give the pretrained weights that a trial begins from, if there are any."""
-    run = _run(config, names)
-    return pretrained.beginning(trial_config(config, names["search"]), run["model"], run["defense"])
 
 
 def proposal(config: Config, names: Names) -> Iterator[JobName]:
@@ -116,9 +117,9 @@ JOBS: dict[str, JobKind] = {
             "split": Need(("split_data",), split),
             "proposal": Need(("propose_trials",), proposal),
             "start": Need(("train_model",), start),
+            "pretrained": Need(("download_weights",), pretrained_weights, drawn=False),
             "crafted": Need(("craft_examples",), crafted),
             "teacher": Need(("train_model", "import_model"), teacher),
-            "pretrained": Need(("download_weights",), pretrained_weights, drawn=False),
         },
     ),
     "choose_trial": JobKind(

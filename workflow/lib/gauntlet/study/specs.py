@@ -18,7 +18,7 @@ from gauntlet.study.device_kind import device_kind
 from gauntlet.study.families import KEYS
 from gauntlet.study.matrix import AS_GIVEN, crossed, external_models
 from gauntlet.study.models import model_settings
-from gauntlet.study.precision import EXACT, check_precision, craft_precision
+from gauntlet.study.precision import EXACT, check_precision, craft_precision, train_precision
 from gauntlet.study.pretrained import beginning, is_published
 from gauntlet.study.searches import search_part
 from gauntlet.study.split_settings import chosen_indices
@@ -82,6 +82,8 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
     training["init"] = init_source(config, defense) is not None
     training["extra"] = training["extra"] and {"share": training["extra"]["share"]}
     training["validation_attack"] = _single(config, training["validation_attack"])
+    job = job_spec(config, model, seed)
+    training["precision"] = train_precision(config, dataset, model, training, job)
     own = own_settings(settings, training)
     own = {key: value for key, value in own.items() if key not in INPUTS}
     if "source" in settings:
@@ -90,12 +92,12 @@ def train_spec(config: Spec, dataset: str, model: str, defense: str, seed: int |
         own["attack"] = _single(config, own["attack"])
     if teacher := needed_teacher(config, defense):
         own["teacher"] = {"model": model_settings(config, teacher.model)}
-    job = job_spec(config, model, seed) | {"defense": own, "training": training}
+    whole = job | {"defense": own, "training": training}
     if weights := beginning(config, model, defense):
-        job["pretrained"] = weights if is_published(weights) else None
+        whole["pretrained"] = weights if is_published(weights) else None
     if search := settings.get("from_search"):
-        job["search"] = search_part(config, search)
-    return ordered(job)
+        whole["search"] = search_part(config, search)
+    return ordered(whole)
 
 
 def craft_spec(

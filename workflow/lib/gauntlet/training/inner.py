@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from gauntlet.attacks import bind
 from gauntlet.core.batched_model import BatchedModel
+from gauntlet.core.fast_layers import FastLayers
 from gauntlet.core.image_rng import Streams
-from gauntlet.core.input_grad import NarrowConvolutions
+from gauntlet.core.input_grad import for_images
 from gauntlet.models import evaluating
 from gauntlet.training.gradient_watch import GradientWatch
 from gauntlet.training.precision import widened
@@ -91,7 +92,7 @@ def input_gradient(model: nn.Module, points: Tensor, objective) -> Tensor:
     """
     leaf = points.detach().requires_grad_()
     with evaluating(model), torch.enable_grad():
-        with NarrowConvolutions():
+        with FastLayers(for_images):
             logits = model(leaf)
         (gradient,) = torch.autograd.grad(objective(widened(logits)), leaf, materialize_grads=True)
     return widened(gradient)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gauntlet.core.fast_layers import FastLayers
+from gauntlet.core.input_grad import for_weights
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import load
 from gauntlet.training.adversarial_weights import perturbed
@@ -18,6 +20,7 @@ from gauntlet.training.freezing import freeze_first, train_mode
 from gauntlet.training.gradient_watch import GradientWatch
 from gauntlet.training.inner import Inner
 from gauntlet.training.memory import Memory
+from gauntlet.training.memory_format import lay_out
 from gauntlet.training.optimizers import make_optimizer, set_learning_rate
 from gauntlet.training.precision import widened
 from gauntlet.training.ramp import radius_share
@@ -106,6 +109,7 @@ class Learner:
         teacher: nn.Module | None = None,
     ):
         self.model, self.training = model, spec["training"]
+        lay_out(model, self.training["memory_format"])
         self.frozen = freeze_first(model, self.training["freeze"])
         self.optimizer = make_optimizer(model, self.training)
         self.average = WeightAverage(model, self.training)
@@ -149,7 +153,7 @@ class Learner:
         return Update(loss, sum(update.cosines for update in found))
 
     def _update(self, batch: tuple) -> Update:
-        with self._moved_weights(batch):
+        with FastLayers(for_weights), self._moved_weights(batch):
             loss, mean = self.losses(*batch)
             if not bool(mean.isfinite()):
                 raise FloatingPointError("the loss is not finite")

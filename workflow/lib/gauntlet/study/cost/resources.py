@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gauntlet.study.audit_gate import RERUN_KIND
 from gauntlet.study.cost.dataset_sizes import DatasetSizes, dataset_sizes
+from gauntlet.study.cost.model_flops import Cost, cost_of
 from gauntlet.study.cost.rates import MODELS, Context, RuntimeModel, network_of, precision_of
 from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.defenses import needed_crafted, needed_defenses
@@ -122,8 +123,10 @@ class Sizes:
             return base + work.rows * each / MB
         on_gpu = spec.get("device") == "cuda"
         values = _images_held(spec, sizes) * sizes.pixels
-        weights = work.cost.parameters * STATES
-        passing = 0 if on_gpu else work.cost.values * _together(spec) * LAYERS
+        teacher = _teacher(spec, sizes)
+        weights = work.cost.parameters * STATES + teacher.parameters
+        between = work.cost.values + teacher.values
+        passing = 0 if on_gpu else between * _together(spec) * LAYERS
         base = (CUDA if on_gpu else TORCH) + (BOUNDS if rule == "certify_robustness" else 0)
         processes = spec.get("training", {}).get("devices", 1)
         return processes * (base + FLOAT * (values + weights + passing) / MB)
@@ -176,6 +179,12 @@ def _images_held(spec: Spec, sizes: DatasetSizes) -> float:
     count = getattr(sizes, spec.get("part", "test"))
     extra = sizes.train if "checks" in spec else 0
     return count * (2 + HELD * made) + extra
+
+
+def _teacher(spec: Spec, sizes: DatasetSizes) -> Cost:
+    """Give the cost of the network that teaches a training; of none, nothing."""
+    taught = spec["defense"].get("teacher") if "training" in spec else None
+    return cost_of(taught["model"], sizes.shape, sizes.classes) if taught else Cost()
 
 
 def _together(spec: Spec) -> int:
