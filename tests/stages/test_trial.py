@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gauntlet.core.errors import GauntletError
+from gauntlet.core.progress import JOB
 from gauntlet.search.trials import COMPLETE, PRUNED, REFUSED
 from gauntlet.stages.trial import try_settings
 from gauntlet.training.loop import choice_record
@@ -34,7 +35,7 @@ def files_of(folder, test=0):
         pixels, classes = np.load(images), np.load(labels)
         pixels[96:], classes[96:] = test, 0
         np.save(images, pixels), np.save(labels, classes)
-    given = {name: [] for name in ("start", "crafted", "teacher", "extra")}
+    given = {name: [] for name in ("start", "crafted", "teacher", "extra", "pretrained")}
     return {"images": images, "labels": labels, "meta": meta, "split": split} | given
 
 
@@ -66,6 +67,12 @@ def test_a_trial_says_what_it_has_reached_on_the_validation_part(tmp_path):
     assert result["value"] == result["curve"][-1]
     assert result["value"] == pytest.approx(row["validation_robust"] + row["validation_clean"] / 2)
     assert found.history[0]["learning_rate"] == 0.02
+
+
+def test_a_trial_is_no_run_that_is_tracked(tmp_path, monkeypatch):
+    monkeypatch.setenv(JOB, "logs/searches/find/trial2/seed0.log")
+    monkeypatch.setenv("GAUNTLET_TRACKING", json.dumps({"tensorboard": True}))
+    assert tried(tmp_path).result["state"] == COMPLETE
 
 
 def test_test_images_are_not_used(tmp_path):

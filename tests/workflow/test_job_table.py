@@ -51,6 +51,7 @@ WHOLE = {
         "found": {"from_search": "find"},
         "found_taught": {"from_search": "alike"},
         "found_among": {"from_search": "among"},
+        "found_finer": {"from_search": "finer"},
     },
     "searches": {
         "find": {
@@ -77,6 +78,13 @@ WHOLE = {
             "ranges": {"epochs": {"low": 1, "high": 2}},
             "trials": 2,
         },
+        "finer": {
+            "defense": "baseline",
+            "dataset": "digits",
+            "model": "fine",
+            "ranges": {"epochs": {"low": 1, "high": 2}},
+            "trials": 1,
+        },
     },
     "preprocess": {
         "jpeg": {"kind": "jpeg"},
@@ -95,6 +103,7 @@ WHOLE = {
                 "found",
                 "found_taught",
                 "found_among",
+                "found_finer",
                 "as_given",
             ],
             "attacks": ["quick", "near", "pgd3"],

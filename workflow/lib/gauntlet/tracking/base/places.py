@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gauntlet.core.progress import JOB
+from gauntlet.core.records import FOLDER as RUNS
 from gauntlet.core.records import Run, run_of
 
 SETTINGS = "GAUNTLET_TRACKING"  # a JSON mapping: the configuration's `tracking`
@@ -39,9 +40,12 @@ def settings() -> dict:
 
 
 def job_place() -> Place | None:
-    """Give the place of the training that this process does; None outside a job."""
-    log = os.environ.get(JOB)
-    return place_of(Path(log)) if log else None
+    """Give the place of the training that this process does; None outside a job of a run.
+
+    Trials of a search are no runs, and are not tracked.
+    """
+    log = os.environ.get(JOB, "")
+    return place_of(Path(log)) if RUNS.search(log) else None
 
 
 def place_of(log: Path) -> Place:
