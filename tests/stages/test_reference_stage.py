@@ -112,7 +112,7 @@ def finished(root):
     trained, ledger = "train.provenance.json", "attacks/pgd/test/ledger.csv"
     made = str((run / ledger).relative_to(root))
     provenance(run / trained)
-    provenance(run / "attacks/pgd/test/craft.provenance.json", "c", outputs={"ledger": made})
+    provenance(run / "attacks/pgd/test/craft.provenance.json", "c", outputs={made: "sha"})
     inputs = {"summary": str((run / trained).relative_to(root)), "complete": made}
     for name, path in inputs.items():
         provenance(study / f"{name}.provenance.json", inputs={path: "sha"})

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from itertools import islice
 
 import torch
 
@@ -9,6 +10,7 @@ from gauntlet.core.errors import GauntletError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
 NO_FLOAT64 = ("mps",)
+CPU_LINES = 12  # of /proc/cpuinfo, which tell about the first processor
 LARGEST_BLOCK, MOST_KEPT = 32 << 20, 2**31 - 1  # bytes; the first is the maximum in glibc
 
 
@@ -72,10 +74,14 @@ def describe() -> dict[str, str]:
 
 
 def _processor() -> str:
+    """Name the processor; its family and model tell those apart that share a name."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            return next(line.split(":")[1].strip() for line in stream if "model name" in line)
-    except (OSError, StopIteration):
+            lines = (line.partition(":") for line in stream)
+            known = {key.strip(): value.strip() for key, _, value in islice(lines, CPU_LINES)}
+        parts = [f"{key} {known[key]}" for key in ("cpu family", "model") if key in known]
+        return f"{known['model name']} ({', '.join(parts)})" if parts else known["model name"]
+    except (OSError, KeyError):
         import platform
 
         return platform.processor() or platform.machine()

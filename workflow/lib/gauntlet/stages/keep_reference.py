@@ -48,7 +48,7 @@ def _provenances(study: Path, root: Path) -> Iterator[Path]:
 def _maker(root: Path, path: str) -> Path:
     """Find the provenance, beside a result, that says it was written with it."""
     for record in sorted((root / path).parent.glob(f"*{PROVENANCE}")):
-        if path in read_json(record)["outputs"].values():
+        if path in read_json(record)["outputs"]:
             return record
     raise GauntletError(f"{path} has no provenance beside it; run the study again.")
 
