@@ -83,6 +83,7 @@ def found_config(config: str | None) -> Path:
     path = Path(config or USUAL)
     shown = {file.stem: file for file in (workflow_home() / "config").glob("*.yaml")}
     shown[BASE] = shown.pop("config")
+    shown.pop("reference", None)  # published numbers, no study
     for place in (path, path / USUAL, shown.get(str(path))):
         if place is not None and place.is_file():
             return place

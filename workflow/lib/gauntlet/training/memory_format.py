@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+CHANNELS_LAST = "channels_last"
+FORMATS = {"contiguous": torch.contiguous_format, CHANNELS_LAST: torch.channels_last}
 
 
 def lay_out(model: nn.Module, name: str) -> None:
