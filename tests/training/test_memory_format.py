@@ -7,7 +7,9 @@ from torch.utils.checkpoint import checkpoint
 
 from gauntlet.core.fast_layers import FastLayers
 from gauntlet.core.input_grad import for_weights
-from gauntlet.training.loop import fit
+from gauntlet.models import Classifier
+from gauntlet.models.article_cnn import article_cnn
+from gauntlet.training.loop import Part, fit
 from gauntlet.training.memory_format import lay_out
 from tests.helpers import tiny
 
@@ -68,3 +70,35 @@ def test_a_network_that_recomputes_its_layers_can_be_trained(memory_format):
     with FastLayers(for_weights):
         loss = model(train.images).square().sum()
     loss.backward()  # after the mode
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 12, 12), (3, 12, 12)])
+@pytest.mark.parametrize("defense", ["standard", "adversarial"])
+def test_contiguous_training_has_pytorchs_own_bits(monkeypatch, shape, defense):
+    class Own:
+        def __init__(self, convolve=None):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *problem):
+            return None
+
+    def weights():
+        images = torch.rand(256, *shape, generator=torch.Generator().manual_seed(0))
+        # one channel, normalized: PyTorch calls such images channels_last as well
+        part = Part(images, torch.arange(256) % 4)
+        spec = tiny.spec(defense)
+        spec["training"] |= {"batch": 128, "epochs": 1}
+        model = Classifier(article_cnn(shape, 4, channels=[8, 16], hidden=16), shape[0])
+        model.normalize_like(images)
+        torch.manual_seed(0)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        return fit(model, spec, part, part).last
+
+    fast = weights()
+    monkeypatch.setattr("gauntlet.training.step.FastLayers", Own)
+    plain = weights()
+    assert all(torch.equal(value, plain[name]) for name, value in fast.items())
