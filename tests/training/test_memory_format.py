@@ -74,7 +74,7 @@ def test_a_network_that_recomputes_its_layers_can_be_trained(memory_format):
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 12, 12), (3, 12, 12)])
 @pytest.mark.parametrize("defense", ["standard", "adversarial"])
-def test_training_has_pytorchs_own_bits_unless_it_is_asked_for_more_speed(monkeypatch, shape, defense):
+def test_training_keeps_pytorchs_own_bits_unless_told(monkeypatch, shape, defense):
     class Own:
         def __init__(self, convolve=None):
             pass
