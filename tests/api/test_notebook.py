@@ -1,5 +1,7 @@
 """The tutorial runs from its first cell to its last in a kernel, as a reader runs it."""
 
+import signal
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -37,7 +39,11 @@ def test_it_runs(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "workflow" / "lib"))
     saved = nbformat.read(PATH, as_version=4)
     notebook = nbformat.read(PATH, as_version=4)
-    NotebookClient(notebook, timeout=1200, kernel_name="python3").execute()
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        NotebookClient(notebook, timeout=1200, kernel_name="python3").execute()
+    finally:
+        signal.signal(signal.SIGINT, interrupt)  # which the client sets to Python's own
     fresh, before = texts(notebook), texts(saved)
     titles = [[text.split("\n")[0].split(":")[0] for text in shown] for shown in (fresh, before)]
     tables = [(one, other) for one, other in zip(*titles, strict=True) if " images" in other]
