@@ -21,6 +21,7 @@ from tests.helpers.snakes import STUDY, house, merged, snakemake
 
 # What tells when and how long: it differs between two undisturbed runs, too.
 TIMED = ("*.provenance.json", "timings.csv", "summary.md", "summary.tex")
+TIMED += ("compute.png", "compute.svg")
 LONG = {
     "compute": {"batch": 16, "checkpoint_minutes": 0},
     "training": {"epochs": 25},
