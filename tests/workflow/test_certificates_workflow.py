@@ -38,7 +38,7 @@ CERTIFIED = {
 }
 BELOW = {"evaluate_robustness", "collect_results", "publish_tables", "plot_robustness", "all"}
 BELOW |= {"plot_tradeoff", "plot_curves", "plot_classes", "plot_passes", "plot_transfer"}
-BELOW |= {"plot_bounds", "plot_radii"}
+BELOW |= {"plot_bounds", "plot_radii", "plot_compute"}
 RUN = "results/runs/digits/net"
 
 
