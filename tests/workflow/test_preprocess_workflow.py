@@ -76,7 +76,7 @@ def steps_of(jobs: dict, rule: str) -> set[str]:
     return {names.rpartition("/")[2] for names in jobs.get(rule, ())}
 
 
-TABLE = {"all", "complete_study", "publish_preprocess"}
+TABLE = {"all", "complete_study", "publish_preprocess", "plot_steps"}
 BOTH = {"jpeg", "denoise"}
 # change -> steps whose naive numbers, adaptive attacks and fits run again
 EDITS = {
