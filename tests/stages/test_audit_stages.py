@@ -133,9 +133,10 @@ def test_tables_are_published_with_the_audit(files, model, tmp_path):
     audit(files, tmp_path)
     rerun(files, tmp_path)
     evaluate(files, tmp_path, **audited_paths(tmp_path))
-    names = ("s.json", "s.csv", "s.md", "s.tex", "t.csv", "c.csv")
+    names = ("s.json", "s.csv", "s.md", "s.tex", "t.csv", "c.csv", "d.csv")
     rows, *outputs = (str(tmp_path / name) for name in ("rows.json", *names))
-    publish_tables(rows, [], [rows], *outputs, spec={"study": "mine"})
+    spec = {"study": "mine", "baseline": None, "passes": []}
+    publish_tables(rows, [], [], [rows], *outputs, spec=spec)
     assert "| audit" in (tmp_path / "s.md").read_text()
     assert "Audit: the worst verdict" in (tmp_path / "s.tex").read_text()
 
