@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from gauntlet.evaluation import paired
+from gauntlet.evaluation.metrics import packed, unpacked
 
 N = 200
 
 
 def record(defense, seed, robust, clean=range(N), eps=0.1, norm="linf"):
-    threshold = {"norm": norm, "eps": eps, "robust_images": list(robust)}
+    right = packed(np.isin(np.arange(N), list(robust)))
+    threshold = {"norm": norm, "eps": eps, "robust_mask": right}
     threshold["classes"] = [{"n": N // 2}, {"n": N // 2}]
     names = {"dataset": "digits", "model": "cnn", "defense": defense, "seed": seed}
-    return names | {"thresholds": [threshold], "clean_images": list(clean)}
+    clean = packed(np.isin(np.arange(N), list(clean)))
+    return names | {"thresholds": [threshold], "clean_mask": clean}
 
 
 def compared(*records, baseline="plain"):
@@ -61,3 +64,9 @@ def test_only_what_both_have_measured_is_compared():
     assert set(found) == {("a", "clean"), ("b", "clean")}
     assert paired.comparisons([plain, other_eps], None) == []
     assert paired.comparisons([other_eps], "plain") == []
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 359])
+def test_a_mask_is_read_as_it_was_written(n):
+    mask = np.random.default_rng(n).random(n) < 0.5
+    assert (unpacked(packed(mask), n) == mask).all()

@@ -35,7 +35,7 @@ def test_noise_is_judged_by_its_numbers():
 @pytest.mark.parametrize("text", findings.COLLAPSE)
 def test_collapse_is_told_by_the_trainings_own_warnings(text):
     fallen = study(fgsm=Standing(0.97, 0.02, (f"{text} in epoch 9",)))
-    assert "nothing else: so did fgsm (2.0 %)" in findings.collapse_sentence(fallen, KINDS)
+    assert "that was seen in fgsm (2.0 %)" in findings.collapse_sentence(fallen, KINDS)
     assert "No single-step training collapsed" in findings.collapse_sentence(study(), KINDS)
     del fallen["fgsm"]
     assert findings.collapse_sentence(fallen, KINDS) is None
@@ -52,10 +52,18 @@ def test_the_words_of_collapse_are_those_that_training_writes():
 
 def test_the_price_is_that_of_the_most_robust_model():
     assert "gains 50.0 points" in findings.price_sentence(study(), KINDS, LINF)
-    free = study(pgd=Standing(0.995, 0.6))
-    assert "loses no clean accuracy" in findings.price_sentence(free, KINDS, LINF)
+    free = study(pgd=Standing(0.98, 0.6))
+    told = findings.price_sentence(free, KINDS, LINF)
+    assert "costs" not in told and "98.0 % on clean images, baseline 99.0 %" in told
     useless = {name: Standing(0.9, 0.5) for name in ("baseline", "pgd")}
     assert findings.price_sentence(useless, KINDS, LINF) is None
+
+
+def test_a_study_in_which_nothing_was_measured_has_no_sentence():
+    assert findings.noise_sentence({}, KINDS, LINF) is None
+    assert findings.price_sentence({}, KINDS, LINF) is None
+    assert findings.collapse_sentence({}, KINDS) is None
+    assert findings.compute_sentences({}, KINDS) == []
 
 
 def test_cheap_trainings_are_found_only_where_they_come_close():

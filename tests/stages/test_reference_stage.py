@@ -8,12 +8,14 @@ import pytest
 from compare_reference import compare_reference
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.records import read_json, read_rows, write_rows
+from gauntlet.evaluation.reference_check import read_kept
 from gauntlet.stages import keep_reference
 from gauntlet.stages.published_values import read_published
 from tests.helpers.places import ROOT
 from verify_reference import verify_reference
 
 KEPT = ROOT / "results" / "reference" / "quickstart"
+SCHEMA = ROOT / "workflow" / "schemas" / "reference.schema.yaml"
 SPEC = {"study": "quickstart", "setups": []}
 HARDWARE = {"machine": "x", "cpu": "y", "cores": 2}
 
@@ -40,7 +42,7 @@ def files(tmp_path):
 
         def compare(self):
             paths = (self.summary, KEPT / "summary.csv", tmp_path / "origin.json")
-            paths = (*map(str, paths), str(ROOT / "config" / "reference.yaml"))
+            paths = (*map(str, paths), str(ROOT / "config" / "reference.yaml"), str(SCHEMA))
             out = str(self.record), str(tmp_path / "reference.md")
             compare_reference(*paths, self.provenances, *out, spec=SPEC)
             return read_json(self.record)
@@ -81,7 +83,7 @@ def test_other_bytes_by_the_same_code_on_the_same_machine_fail(files):
 
 
 def test_the_projects_own_list_can_be_read():
-    found = read_published(ROOT / "config" / "reference.yaml")
+    found = read_published(ROOT / "config" / "reference.yaml", SCHEMA)
     assert len(found["published"]) >= 15
     assert next(e for e in found["published"] if e["data"] == "cifar10")["eps"] == 8 / 255
 
@@ -89,20 +91,26 @@ def test_the_projects_own_list_can_be_read():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tolerance: 1", "must hold the keys tolerance and published"),
-        ("tolerance: 1\npublished: [5]", r"published\[0\] is 5; allowed is a mapping"),
-        ("tolerance: 1\npublished: [{name: a}]", "has no source"),
-        ("tolerance: 1\npublished: [{A}]", "has neither kind"),
-        ("tolerance: 1\npublished: [{A, kind: ibp, robusst: 3}]", "unknown key robusst"),
-        ("tolerance: 1\npublished: [{A, kind: ibp, clean: 101}]", "a number from 0 to 100"),
+        ("tolerance: 1", "published is missing"),
+        ("5", "is 5; allowed is a mapping with tolerance and published"),
+        ("tolerance: much\npublished: []", "tolerance is 'much'; allowed is a number of 0 or more"),
+        ("tolerance: 1\npublished: 5", "published is 5; allowed is a list"),
+        ("tolerance: 1\npublished: [5]", r"published\[0\] is 5; allowed is a mapping with name"),
+        ("tolerance: 1\npublished: [{name: a}]", "source is missing"),
+        ("tolerance: 1\npublished: [{A}]", "allowed is a mapping with .* kind or weights"),
+        ("tolerance: 1\npublished: [{A, kind: ibp, robusst: 3}]", "robusst is no known key"),
+        ("tolerance: 1\npublished: [{A, kind: ibp, clean: 101}]", "a share in %, 0 to 100"),
+        ("tolerance: 1\npublished: [{A, kind: ibp, epochs: 0}]", "a whole number from 1"),
+        ("tolerance: 1\npublished: [{E, kind: ibp}]", "eps is '8/x'; allowed is a number above 0"),
         ("tolerance: [", "is no YAML file"),
     ],
 )
 def test_a_wrong_list_is_refused(tmp_path, text, message):
     whole = text.replace("{A", "{name: a, source: b, data: mnist, norm: linf, eps: 8/255")
+    whole = whole.replace("{E", "{name: a, source: b, data: mnist, norm: linf, eps: 8/x")
     (tmp_path / "reference.yaml").write_text(whole)
     with pytest.raises(GauntletError, match=message):
-        read_published(tmp_path / "reference.yaml")
+        read_published(tmp_path / "reference.yaml", SCHEMA)
 
 
 def finished(root):
@@ -129,3 +137,12 @@ def test_a_finished_study_is_kept_with_what_made_it(tmp_path, capsys):
     (study / "complete.provenance.json").unlink()
     assert keep_reference.main([str(study), "--out", str(kept)]) == 1
     assert "only a finished study can be kept" in capsys.readouterr().err
+
+
+def test_a_kept_table_that_is_none_is_refused(tmp_path):
+    (tmp_path / "summary.csv").write_text("dataset,model\ndigits,cnn\n")
+    with pytest.raises(GauntletError, match="lacks the column defense of a study's summary"):
+        read_kept(tmp_path / "summary.csv")
+    (tmp_path / "summary.csv").write_text("dataset\n")
+    with pytest.raises(GauntletError, match="has no row"):
+        read_kept(tmp_path / "summary.csv")

@@ -5,6 +5,7 @@ rule compare_reference:
         kept=kept_file("summary.csv"),
         origin=kept_file("origin.json"),
         published=str(HOME / "config" / "reference.yaml"),
+        schema=str(HOME / "workflow" / "schemas" / "reference.schema.yaml"),
         provenances=result_provenances,
     output:
         record=f"{STUDY}reference.json",

@@ -8,6 +8,7 @@ def compare_reference(
     kept: str,
     origin: str,
     published: str,
+    schema: str,
     provenances: list[str],
     record: str,
     page: str,
@@ -18,24 +19,26 @@ def compare_reference(
 
     `summary` and `kept` are the study's summary.csv, now and as kept; `origin` says by which code
     and machine the kept one was made, `provenances` what made the study now. On the same kind of
-    machine and by the same code the bytes must be the same.
+    machine and by the same code the bytes must be the same. `published` is a list that fits
+    `schema`.
     """
     from pathlib import Path
 
     from gauntlet.core.records import read_json, read_rows, write_json
     from gauntlet.evaluation import reference_check
     from gauntlet.evaluation.published import beside
+    from gauntlet.evaluation.reference_check import read_kept
     from gauntlet.reporting import reference_page
     from gauntlet.stages import published_values, study_origin
 
     rows, then, now = read_rows(summary), read_json(origin), study_origin.origin(provenances)
-    made = {"study": spec["study"], "rows": reference_check.hold(rows, read_rows(kept))}
+    made = {"study": spec["study"], "rows": reference_check.hold(rows, read_kept(kept))}
     made |= {
         "same_bytes": Path(summary).read_bytes() == Path(kept).read_bytes(),
         "same_machine": study_origin.same_machine(then, now),
-        "same_code": then["code"] == now["code"],
+        "same_code": then.get("code") == now["code"],
     }
-    values = published_values.read_published(published)
+    values = published_values.read_published(published, schema)
     made["published"] = beside(rows, spec["setups"], values["published"], values["tolerance"])
     made["problems"] = reference_page.problems(made)
     write_json(record, made, sort=False)

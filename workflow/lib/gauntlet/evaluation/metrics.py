@@ -130,8 +130,8 @@ def evaluate(
 ) -> dict[str, list[dict]]:
     """Measure one model: `rows` of the table, `thresholds` with classes, `costs` per image.
 
-    `clean_images` are those that it gets right, and each threshold's `robust_images` those that
-    withstand all of its attacks: what a paired comparison of two models needs.
+    `clean_mask` says which images it gets right, and each threshold's `robust_mask` which withstand
+    all of its attacks: what a paired comparison of two models needs.
     Worst cases are rows where several attacks share a norm and an eps, and everywhere for a model
     that is `audited`, so that all of a study have them. `checks` are the records of the attacks'
     checks by name: an attack that failed its check has no robust accuracy of its own, and a warning
@@ -150,20 +150,25 @@ def evaluate(
             "norm": norm,
             "eps": eps,
             "attacks": [ledger.attack for ledger in group],
-            "robust_images": images_of(worst[norm, eps], worst[norm, eps].robust),
+            "robust_mask": packed(worst[norm, eps].robust),
             "classes": per_class(worst[norm, eps]),
         }
         for (norm, eps), group in threats.items()
     ]
     rows = [_checked(measure(x), checks.get(x.attack), warnings) for x in [*ledgers, *joined]]
-    clean = images_of(ledgers[0], ledgers[0].clean) if ledgers else []
+    clean = packed(ledgers[0].clean) if ledgers else ""
     measured = {"rows": rows, "thresholds": thresholds, "costs": costs(ledgers, minimal)}
-    return measured | {"clean_images": clean}
+    return measured | {"clean_mask": clean}
 
 
-def images_of(ledger: AttackLedger, chosen: np.ndarray) -> list[int]:
-    """List the test images, by their number in the data, that a mask [n] chooses."""
-    return ledger.index[chosen].tolist()
+def packed(mask: np.ndarray) -> str:
+    """Write a mask [n] of images, in the order of their numbers, in hexadecimal digits."""
+    return np.packbits(mask).tobytes().hex()
+
+
+def unpacked(text: str, n: int) -> np.ndarray:
+    """Read a mask of n images that `packed` wrote: bool [n]."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=n).astype(bool)
 
 
 def _checked(row: dict, check: dict | None, warnings: Sequence[str]) -> dict:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gauntlet.evaluation.metrics import Z95, rounded
+from gauntlet.evaluation.metrics import Z95, rounded, unpacked
 from gauntlet.evaluation.summary import MODEL
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "not shown"
@@ -42,48 +42,37 @@ def comparisons(records: Sequence[dict], baseline: str | None) -> list[dict]:
     return rows
 
 
-def _known(record: dict) -> dict[tuple[str, float], tuple[int, set[int]]]:
-    """Give n and the images that are right, for clean images and each norm and eps."""
-    found = {
-        (one["norm"], float(one["eps"])): (_count(one), set(one["robust_images"]))
-        for one in record["thresholds"]
-        if one["norm"] != "noise"
-    }
-    n = _count(record["thresholds"][0]) if record["thresholds"] else 0
-    return {CLEAN: (n, set(record["clean_images"]))} | found
-
-
-def _count(threshold: dict) -> int:
-    return sum(one["n"] for one in threshold["classes"])
+def _known(record: dict) -> dict[tuple[str, float], np.ndarray]:
+    """Give masks [n] of the images that are right: clean, and at each norm and eps."""
+    found = {}
+    for one in record["thresholds"]:
+        n = sum(part["n"] for part in one["classes"])
+        found[CLEAN] = unpacked(record["clean_mask"], n)
+        if one["norm"] != "noise":
+            found[one["norm"], float(one["eps"])] = unpacked(one["robust_mask"], n)
+    return found
 
 
 def _compared(own: dict[str, dict], other: dict[str, dict]) -> Iterator[dict]:
     """Give a row for each threat model that all common seeds of both have measured."""
     seeds = [seed for seed in own if seed in other]
-    threats = [threat for threat in (own[seeds[0]] if seeds else ()) if threat[0]]
-    for threat in threats:
+    for threat in own[seeds[0]] if seeds else ():
         pairs = [(own[seed].get(threat), other[seed].get(threat)) for seed in seeds]
-        if all(mine and theirs and mine[0] == theirs[0] > 0 for mine, theirs in pairs):
+        if all(mine is not None and theirs is not None for mine, theirs in pairs):
             yield {"norm": threat[0], "eps": threat[1], "seeds": len(seeds)} | _row(pairs)
 
 
-def _row(pairs: Sequence[tuple]) -> dict:
-    """Join the seeds' pairs of (n, right images): difference, interval, extreme seeds."""
-    n = pairs[0][0][0]
-    images = sorted(set().union(*(right for pair in pairs for _, right in pair)))
-    place = {image: i for i, image in enumerate(images)}
-    each = np.zeros((len(pairs), max(n, len(images))))  # images that nobody gets right differ by 0
-    for row, ((_, mine), (_, theirs)) in zip(each, pairs, strict=True):
-        row[[place[image] for image in mine - theirs]] = 1
-        row[[place[image] for image in theirs - mine]] = -1
-    values, by_seed = each.mean(0), each.mean(1)
+def _row(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict:
+    """Join the seeds' pairs of masks [n]: difference, interval, extreme seeds."""
+    each = np.stack([mine.astype(int) - theirs for mine, theirs in pairs])  # [seeds, n]
+    values, by_seed, n = each.mean(0), each.mean(1), each.shape[1]
     mean = float(values.mean())
     reach = Z95 * float(values.std(ddof=1)) / n**0.5 if n > 1 else float("inf")
     low, high = mean - reach, mean + reach
-    found = {"n": n, "difference": mean, "low": low, "high": high}
+    found = {"difference": mean, "low": low, "high": high}
     found |= {"least_seed": float(by_seed.min()), "greatest_seed": float(by_seed.max())}
-    found = {name: value if name == "n" else rounded(value) for name, value in found.items()}
-    return found | {"result": _result(low, high, by_seed)}
+    found = {name: rounded(value) for name, value in found.items()}
+    return {"n": n} | found | {"result": _result(low, high, by_seed)}
 
 
 def _result(low: float, high: float, by_seed: np.ndarray) -> str:

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from gauntlet.evaluation.attack_ledger import WHITE_BOX
 from gauntlet.evaluation.metrics import Z95
-from gauntlet.evaluation.reference_check import INSIDE, OTHER, OUTSIDE
+from gauntlet.evaluation.reference_check import INSIDE, MEASURES, OTHER, OUTSIDE
 from gauntlet.evaluation.summary import MODEL
 
 NONE = "nothing published"
-MEASURES = ("clean", "robust", "certified")
 SETUP = ("arch", "epochs", "images", "selection")  # of a training, in the order of telling
 ALWAYS = ("n",)
 

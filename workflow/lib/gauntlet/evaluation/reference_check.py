@@ -1,7 +1,10 @@
 """A finished study held against the results that are kept of it, row by row. Standard library."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from gauntlet.core.errors import GauntletError
+from gauntlet.core.records import read_rows
 from gauntlet.evaluation.summary import GROUP
 
 SAME, INSIDE, OUTSIDE = "same", "inside", "outside"
@@ -9,6 +12,17 @@ MISSING, OTHER = "missing", "not comparable"
 FAILING = (OUTSIDE, MISSING, OTHER)
 MEASURES = ("clean", "robust", "certified")
 SIZES = ("n", "seeds")
+
+
+def read_kept(path: str | Path) -> list[dict]:
+    """Read a kept summary.csv; GauntletError if it lacks a column that is compared."""
+    rows = read_rows(path)
+    ends = [f"{name}_{end}" for name in ("clean", "robust") for end in ("mean", "low", "high")]
+    missing = [name for name in (*GROUP, *SIZES, *ends) if rows and name not in rows[0]]
+    if missing or not rows:
+        what = f"lacks the column {missing[0]}" if missing else "has no row"
+        raise GauntletError(f"{path} {what} of a study's summary; keep the study again.")
+    return rows
 
 
 def hold(rows: Sequence[dict], kept: Sequence[dict]) -> list[dict]:

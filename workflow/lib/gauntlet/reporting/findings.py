@@ -26,10 +26,11 @@ Kinds = Mapping[str, Mapping]
 
 def noise_sentence(found: Standings, kinds: Kinds, threat: tuple) -> str | None:
     """Say whether training on noise resists attacks; None without such a defense."""
-    base, best = _baseline(found, kinds), _best(found)
+    base = _baseline(found, kinds)
     names = [name for name in found if kinds.get(name, {}).get("kind") == NOISE]
-    if base is None or not names or best in names:
+    if base is None or not names or _best(found) in names:
         return None
+    best = _best(found)
     name = max(names, key=lambda one: found[one].robust)
     own, plain, top = (found[one].robust for one in (name, base, best))
     numbers = (
@@ -42,7 +43,7 @@ def noise_sentence(found: Standings, kinds: Kinds, threat: tuple) -> str | None:
 
 
 def collapse_sentence(found: Standings, kinds: Kinds) -> str | None:
-    """Say which single-step trainings collapsed; None without single-step training."""
+    """Say in which single-step trainings a collapse was seen; None without such training."""
     single = [name for name in found if kinds.get(name, {}).get("single_step")]
     fallen = [name for name in single if any(_is_collapse(text) for text in found[name].warnings)]
     if not single:
@@ -50,20 +51,24 @@ def collapse_sentence(found: Standings, kinds: Kinds) -> str | None:
     if not fallen:
         return f"No single-step training collapsed here ({', '.join(single)})."
     told = ", ".join(f"{name} ({percent(found[name].robust)} %)" for name in fallen)
-    return f"Single-step training can withstand one step and nothing else: so did {told}."
+    return (
+        f"Single-step training can collapse, and withstand one step only: that was seen in {told}; "
+        "the numbers are those of the weights that were chosen."
+    )
 
 
 def price_sentence(found: Standings, kinds: Kinds, threat: tuple) -> str | None:
     """Say what the most robust model pays in clean accuracy; None without a baseline."""
-    base, best = _baseline(found, kinds), _best(found)
-    if base is None or best == base:
+    base = _baseline(found, kinds)
+    if base is None or _best(found) == base:
         return None
+    best = _best(found)
     top, plain = found[best], found[base]
     lost, gained = plain.clean - top.clean, top.robust - plain.robust
-    if lost <= 0:
+    if lost <= CLOSE:
         return (
             f"The most robust model, {best} ({percent(top.robust)} % at {threat_label(*threat)}), "
-            f"loses no clean accuracy against {base}."
+            f"has {percent(top.clean)} % on clean images, {base} {percent(plain.clean)} %."
         )
     return (
         f"Robustness costs clean accuracy: {best}, the most robust model, gains "

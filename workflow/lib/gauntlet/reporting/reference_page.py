@@ -1,6 +1,6 @@
 """What a comparison with kept and published results found: sentences, and a page."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
 
 from gauntlet.evaluation.reference_check import FAILING, MEASURES, SAME
 from gauntlet.evaluation.summary import MODEL
@@ -36,7 +36,7 @@ def problems(made: dict) -> list[str]:
 def page(made: dict) -> str:
     """Write both comparisons in Markdown."""
     kept, failing = made["rows"], [row for row in made["rows"] if row["status"] in FAILING]
-    counts = {one: sum(row["status"] == one for row in kept) for one in _statuses(kept)}
+    counts = Counter(row["status"] for row in kept)
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     title = f"Kept results: {len(kept)} rows, {told}"
     shown = failing or [row for row in kept if row["status"] != SAME] or kept
@@ -47,10 +47,6 @@ def page(made: dict) -> str:
     result = "NOT verified" if made["problems"] else "verified"
     notes = [*(f"- {text}" for text in made["problems"]), _bytes(made), *NOTES]
     return markdown(f"{made['study']}: {result}", parts, notes)
-
-
-def _statuses(rows: Sequence[dict]) -> Iterator[str]:
-    return iter(dict.fromkeys(row["status"] for row in rows))
 
 
 def _bytes(made: dict) -> str:

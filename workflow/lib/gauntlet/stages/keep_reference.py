@@ -4,10 +4,11 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from gauntlet.core.errors import GauntletError
-from gauntlet.core.files import PROVENANCE
+from gauntlet.core.files import PROVENANCE, write_whole
 from gauntlet.core.records import read_json, write_json
 from gauntlet.stages.study_origin import origin
 
@@ -26,13 +27,13 @@ def keep(study: Path, target: Path, figures: tuple[str, ...] = FIGURES) -> list[
     complete = study / f"complete{PROVENANCE}"
     if not complete.is_file():
         raise GauntletError(f"{complete} does not exist; only a finished study can be kept.")
-    target.mkdir(parents=True, exist_ok=True)
     names = [*TABLES, *(f"figures/{name}.png" for name in figures)]
     there = [study / name for name in names if (study / name).is_file()]
-    made = [Path(shutil.copyfile(path, target / path.name)) for path in there]
-    root = study.parent.parent.parent
-    write_json(target / "origin.json", origin(_provenances(study, root)))
-    return [*made, target / "origin.json"]
+    found = origin(_provenances(study, study.parent.parent.parent))
+    for path in there:
+        write_whole(target / path.name, partial(shutil.copyfile, path))
+    write_whole(target / "origin.json", lambda fresh: write_json(fresh, found))
+    return [*(target / path.name for path in there), target / "origin.json"]
 
 
 def _provenances(study: Path, root: Path) -> Iterator[Path]:

@@ -94,8 +94,10 @@ def note(figure: Figure, text: str) -> None:
 
 
 def legend(figure: Figure, handles: list, labels: list[str]) -> None:
-    """Write a legend above all axes, in as many columns as fit."""
-    inches = 0.7 + 0.08 * max(map(len, labels), default=1)
+    """Write a legend above all axes, in as many columns as fit; none where nothing is drawn."""
+    if not labels:
+        return
+    inches = 0.7 + 0.08 * max(map(len, labels))
     fitting = max(1, int((figure.get_figwidth() - 0.3) / inches))
     columns = -(-len(labels) // -(-len(labels) // fitting))  # so that rows have like lengths
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=3.2)
