@@ -55,15 +55,17 @@ def leases(options, left: Left) -> Iterator[Row]:
     held = sorted(holder.stdout.readline().strip() for holder in holders)
     yield Row("", "devices leased at once, each by one process", len(set(held)))
     second = _holder(0)
-    time.sleep(min(3.0, left() / 4))
-    yield _is("a lease waits while all devices are leased", second.poll() is None)
-    holders[0].kill()
-    holders[0].wait()
-    second.wait(max(left() - 1, 1))
-    taken = second.stdout.readline().strip()
-    yield _is("it gets the device of a process that was killed", taken in held and bool(taken))
-    for holder in holders[1:]:
-        holder.kill()
+    try:
+        time.sleep(min(3.0, left() / 4))
+        yield _is("a lease waits while all devices are leased", second.poll() is None)
+        holders[0].kill()
+        holders[0].wait()
+        second.wait(max(left() - 1, 1))
+        taken = second.stdout.readline().strip()
+        yield _is("it gets the device of a process that was killed", taken in held and bool(taken))
+    finally:
+        for holder in (*holders, second):
+            holder.kill()
 
 
 def _holder(seconds: float) -> subprocess.Popen:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from gauntlet.core.rng import generator
+from gauntlet.stages.inputs import laid_out
 from gauntlet.training.batches import Part, batches
 from gauntlet.training.data_parallel import SingleProcess
 from gauntlet.training.step import Learner
@@ -54,6 +55,7 @@ def ours(defense: dict, **training) -> System:
 
     def train(model: nn.Module, task: Task, watch) -> None:
         spec = spec_of(task, defense, **training)
+        model = laid_out(model)  # as every job of a study does
         learner, part = Learner(model, spec, SingleProcess()), Part(task.images, task.labels)
         for epoch in range(1, task.epochs + 1):
             learner.train()
@@ -178,8 +180,7 @@ def _silently(function: Callable, *given) -> None:
         function(*given)
 
 
-LAST = {"memory_format": "channels_last"}
-FAST = LAST | {"precision": "bfloat16", "schedule": "cyclic", "learning_rate": CYCLIC}
+FAST = {"precision": "bfloat16", "schedule": "cyclic", "learning_rate": CYCLIC}
 PGD = {"kind": "adversarial", "attack": "pgd"}
 SYSTEMS: dict[str, System] = {
     "torchattacks, PGD": torchattacks_pgd,
@@ -187,8 +188,7 @@ SYSTEMS: dict[str, System] = {
     "ART, FBF": art_fbf,
     "fast_adversarial": fast_adversarial,
     "gauntlet, PGD": ours(PGD),
-    "gauntlet, PGD, channels_last": ours(PGD, **LAST),
-    "gauntlet, PGD, channels_last, bfloat16": ours(PGD, **LAST, precision="bfloat16"),
+    "gauntlet, PGD, bfloat16": ours(PGD, precision="bfloat16"),
     "gauntlet, FGSM-RS, bfloat16": ours({"kind": "adversarial", "attack": "fgsm"}, **FAST),
     "gauntlet, N-FGSM, bfloat16": ours({"kind": "n_fgsm", "eps": None, "noise": 1.0}, **FAST),
 }

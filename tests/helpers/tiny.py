@@ -60,7 +60,6 @@ def spec(defense: str = "standard", seed: int = 0, **change) -> dict:
         "ema": 0.0,
         "ramp": 0.0,
         "devices": 1,
-        "memory_format": "contiguous",
         "rollback": False,
         "patience": 0,
         "swa": 0.0,

@@ -1,6 +1,7 @@
 """Pretrained weights of torchvision: verified, loaded, normalized, with a head of other classes."""
 
 import hashlib
+import re
 from functools import partial
 
 import pytest
@@ -169,6 +170,33 @@ def test_a_file_of_another_network_is_refused_and_nothing_is_loaded(case, state,
     with pytest.raises(GauntletError, match=f"does not fit torchvision's {NAME}: '"):
         start_from(model, SETTINGS, None, str(path))
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+OLD = {  # how torchvision's published files name some weights
+    "densenet121": (r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2"),
+    "mnasnet0_5": ("", ""),
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_files_with_older_names_or_without_a_version_load(name, tmp_path):
+    torch.manual_seed(1)
+    theirs = models.get_model(name, weights=None, num_classes=6).state_dict()
+    old = {re.sub(*OLD[name], key): value for key, value in theirs.items()}
+    torch.save(old, tmp_path / "w.pth")
+    settings = {"arch": "torchvision", "name": name}
+    model = build_model(settings, COLOR, 4, 0)
+    start_from(model, settings, None, str(tmp_path / "w.pth"))
+    after = model.network.state_dict()
+    body = [key for key in theirs if not key.startswith("classifier.")]
+    assert all(torch.equal(after[key], theirs[key]) for key in body) and len(body) > 100
+
+
+def test_layers_of_vision_transformers_have_their_present_names():
+    old = "encoder.layers.encoder_layer_0.mlp.linear_{}.weight"
+    new = "encoder.layers.encoder_layer_0.mlp.{}.weight"
+    found = [pretrained._present(old.format(place)) for place in (1, 2)]
+    assert found == [new.format(place) for place in (0, 3)]
 
 
 class Code:

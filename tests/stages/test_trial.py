@@ -124,6 +124,18 @@ def test_a_full_disk_is_no_row(tmp_path, monkeypatch):
         tried(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error: unspecified launch failure"), AttributeError("a bug")]
+)
+def test_a_device_that_fails_and_a_bug_are_no_rows(error, tmp_path, monkeypatch):
+    def fail(*arguments, **settings):
+        raise error
+
+    monkeypatch.setattr("gauntlet.training.loop.fit", fail)
+    with pytest.raises(type(error), match=str(error)):
+        tried(tmp_path)
+
+
 def test_a_collapse_is_a_row(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "gauntlet.training.loop.find_collapse", lambda history, single: "single-step collapse"

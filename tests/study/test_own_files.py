@@ -5,6 +5,7 @@ import pytest
 from gauntlet.study.own_files import own_file_problems
 from tests.helpers.external_studies import study
 from tests.helpers.overlays import BASE, completed
+from tests.helpers.searched import searching
 
 FOLDER = {"source": "image_folder", "size": [8, 8]}
 
@@ -54,3 +55,13 @@ def test_files_of_data_are_looked_at_too(tmp_path, monkeypatch):
     found = own_file_problems(completed(overlay))
     keys = ("models.theirs.weights", "datasets.zip.path", "datasets.numbers.split.test_indices")
     assert [text.startswith(key) for text, key in zip(found, keys, strict=True)] == [True] * 3
+
+
+def test_files_of_a_search_are_looked_for_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = {"arch": "torchvision", "name": "resnet18", "pretrained": "typo.pth"}
+    more = {"kind": "trades", "attack": "pgd7", "extra": {"path": "no.npz", "share": 0.5}}
+    further = {"models": {"net": net}, "defenses": {"more": more}}
+    found = own_file_problems(searching({"model": "net", "defense": "more"}, further))
+    assert "models.net.pretrained is 'typo.pth'" in found[0]
+    assert "training.extra.path is 'no.npz'" in found[1]

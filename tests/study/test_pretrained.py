@@ -90,3 +90,15 @@ def test_a_mistake_is_named(case):
     with pytest.raises(GauntletError) as error:
         config(**change)
     assert said in str(error.value)
+
+
+def test_first_layers_can_keep_pretrained_weights():
+    """The example of docs/how-to/bring_your_model.md."""
+    frozen = {"defenses": {"baseline": {"freeze": 40}}}
+    model = {"arch": "torchvision", "name": "resnet18"}
+    lists = {"datasets": ["digits"], "models": ["m"], "defenses": ["baseline"], "attacks": ["fgsm"]}
+    own = {"run": ["s"], "studies": {"s": lists | {"seeds": [0]}}} | frozen
+    made = completed(own | {"models": {"m": model | {"pretrained": True}}})
+    assert specs.train_spec(made, **RUN)["training"]["freeze"] == 40
+    with pytest.raises(GauntletError, match="freeze is 40, .* models.m has no pretrained weights"):
+        completed(own | {"models": {"m": model}})

@@ -23,6 +23,10 @@ WRONG = {
         ["validation_attack is no setting"],
     ),
     "what names other jobs": (ranges(init={"choice": ["none", "noise"]}), ["init is no setting"]),
+    "what is measured before": (
+        ranges(precision={"choice": ["auto", "float32"]}),
+        ["precision is no setting to search"],
+    ),
     "low above high": (ranges(beta={"low": 3, "high": 2}), ["beta.low is 3 and high is 2"]),
     "low is high": (ranges(beta={"low": 3, "high": 3}), ["a low below high"]),
     "logarithm of 0": (ranges(beta={"low": 0, "high": 2, "log": True}), ["low is 0 with log"]),

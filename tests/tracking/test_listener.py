@@ -150,6 +150,22 @@ def test_a_new_training_replaces_the_records_of_the_last(job):
     assert [step for step, _ in scalars_of(folder / "epochs")["epoch/train_loss"]] == [1, 2]
 
 
+def test_records_of_another_training_are_not_gone_on_with(job, tmp_path, monkeypatch):
+    folder = job(tensorboard=True, every=1, images=0) / "tensorboard" / RUN
+    fit(tiny.spec("standard", epochs=4))
+    spec = tiny.spec("standard", epochs=4, learning_rate=0.02)
+    job()  # the other one begins without a tracker, and is interrupted
+    Asked(monkeypatch, at=7)
+    with pytest.raises(Stopped):
+        fit(spec, keep=tmp_path / "keep")
+    job(tensorboard=True, every=1, images=0)
+    Asked(monkeypatch, at=10**6)
+    outcome = fit(spec, keep=tmp_path / "keep")
+    losses = {row["epoch"]: row["train_loss"] for row in outcome.history}
+    shown = dict(scalars_of(folder / "epochs")["epoch/train_loss"])
+    assert shown and shown == pytest.approx({epoch: losses[epoch] for epoch in shown})
+
+
 def test_only_the_main_process_writes(job):
     folder = job(tensorboard=True)
     fit(tiny.spec(epochs=1), main=False)

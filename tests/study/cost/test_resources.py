@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from gauntlet.study.cost import dataset_sizes as dataset_sizes_module
 from gauntlet.study.cost.dataset_sizes import dataset_sizes
 from gauntlet.study.cost.estimate import load_config
 from gauntlet.study.cost.resources import Sizes
@@ -71,6 +73,17 @@ def _sizes(tmp_path, what, n):
     return Sizes(_config(tmp_path, compute={"device": "cpu"}, **CHANGES[what](n)))
 
 
+def test_a_training_from_a_search_is_sized_by_what_may_be_found(tmp_path):
+    ranges = {"epochs": {"low": 2, "high": 500}, "batch": {"low": 16, "high": 512}}
+    search = {"defense": "trades", "dataset": "digits", "model": "article_cnn", "ranges": ranges}
+    tuned = {"searches": {"find": search}, "defenses": {"tuned": {"from_search": "find"}}}
+    found = Sizes(_config(tmp_path, compute={"device": "cpu"}, **tuned))
+    by_hand, tuned = (found.of("train_model", RUN | {"defense": d}) for d in ("trades", "tuned"))
+    trial = found.of("run_trial", {"search": "find", "trial": "1", "seed": "100"})
+    assert tuned.seconds > 5 * by_hand.seconds and tuned.memory >= trial.memory
+    assert tuned.seconds == pytest.approx(trial.seconds, rel=0.1)
+
+
 def test_a_gpu_job_asks_for_more_memory_and_less_time(tmp_path, sizes):
     gpu = Sizes(_config(tmp_path, compute={"device": "cuda"}))
     assert gpu.memory("train_model", RUN) >= 4000 > sizes.memory("train_model", RUN)
@@ -121,6 +134,12 @@ def test_images_in_a_folder_are_counted(tmp_path):
     own = {"source": "image_folder", "path": str(tmp_path / "own"), "size": [9, 8], "channels": 1}
     found = dataset_sizes(own | {"split": split})
     assert found == (6, 2, 2, (1, 9, 8), 2)
+    for part, names in {"train": ["x/0.png"] * 4, "test": ["x/0.png", "y/0.png"]}.items():
+        with zipfile.ZipFile(tmp_path / "own" / f"{part}.zip", "w") as archive:
+            for place, name in enumerate(names):
+                archive.writestr(name.replace("0", str(place)), b"")
+    dataset_sizes_module._count_files.cache_clear()  # archives beside folders are no split
+    assert dataset_sizes(own | {"split": split}) == found
     missing = dataset_sizes(own | {"split": split, "path": str(tmp_path / "none")})
     assert missing.train > 0
 

@@ -18,6 +18,7 @@ def flattened(*args, **kwargs) -> Tensor | None:
 
 def _flatten(input, start_dim=0, end_dim=-1):
     plain = type(input) is Tensor and input.dim() == 4 and input.device.type == "cpu"
+    plain = plain and input.layout is torch.strided
     if not plain or start_dim != 1 or end_dim not in (-1, 3) or not input.requires_grad:
         return None
     last = input.is_contiguous(memory_format=LAST) and not input.is_contiguous()

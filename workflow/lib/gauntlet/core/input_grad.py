@@ -3,15 +3,14 @@
 An attack needs the gradient by the image, which a network's first convolution gives. A CPU's
 kernels work on blocks of 8 or 16 channels; for an image of one channel they compute many that
 are not needed. One multiplication by the weights and a sum of shifted results (`fold`) give the
-same. The gradient by the weights is as slow where channels come last in memory; there it is one
-multiplication too.
+same.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, fold, pad
+from torch.nn.functional import conv2d, fold
 
 MOST = {torch.float32: 4, torch.bfloat16: 1, torch.float16: 1}  # channels up to which it is faster
 
@@ -33,13 +32,7 @@ def for_images(*args, **kwargs) -> Tensor | None:
     plan = _plan(*args, **kwargs)
     if plan is None or not plan[0].requires_grad or _is_computed(*plan[1:3]):
         return None
-    return _NarrowConvolution.apply(*plan, False)
-
-
-def for_weights(*args, **kwargs) -> Tensor | None:
-    """Do as `conv2d`, with all gradients; None where PyTorch's own way is to be taken."""
-    plan = _plan(*args, **kwargs)
-    return None if plan is None else _NarrowConvolution.apply(*plan, True)
+    return _NarrowConvolution.apply(*plan)
 
 
 def _plan(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -70,23 +63,15 @@ def _pair(value) -> tuple[int, int] | None:
 
 class _NarrowConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, images, weight, bias, grid: Grid, weights: bool):
-        ctx.save_for_backward(weight, images if weights else None)
-        ctx.size, ctx.kind, ctx.grid, ctx.weights = images.shape, images.dtype, grid, weights
+    def forward(ctx, images, weight, bias, grid: Grid):
+        ctx.save_for_backward(weight)
+        ctx.size, ctx.kind, ctx.grid = images.shape, images.dtype, grid
         return conv2d(images, weight, bias, *grid)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        weight, images = ctx.saved_tensors
-        found: list[Tensor | None] = [None, None, None]
-        narrow = weight.to(gradient.dtype)
-        if ctx.needs_input_grad[0]:
-            found[0] = _by_images(ctx.size, narrow, gradient, ctx.grid).to(ctx.kind)
-        if ctx.weights and any(ctx.needs_input_grad[1:3]):
-            wanted = ctx.needs_input_grad[1:3]
-            by = _by_weights(images.to(gradient.dtype), narrow, gradient, ctx.grid, wanted)
-            found[1:] = [one if one is None else one.to(weight.dtype) for one in by]
-        return *found, None, None
+        narrow = ctx.saved_tensors[0].to(gradient.dtype)
+        return _by_images(ctx.size, narrow, gradient, ctx.grid).to(ctx.kind), None, None, None
 
 
 def _by_images(size, weight: Tensor, gradient: Tensor, grid: Grid) -> Tensor:
@@ -97,18 +82,6 @@ def _by_images(size, weight: Tensor, gradient: Tensor, grid: Grid) -> Tensor:
     spread = weight.flatten(1).t().expand(len(gradient), -1, -1)  # [N, C*kh*kw, out]
     columns = torch.bmm(spread, gradient.flatten(2))  # [N, C*kh*kw, places]
     return fold(columns, size[2:], weight.shape[2:], **grid._asdict())  # [N, C, H, W]
-
-
-def _by_weights(images: Tensor, weight: Tensor, gradient: Tensor, grid: Grid, wanted):
-    """Give the gradients by weight and bias, None for what is not wanted."""
-    if _is_last(gradient) and not torch.is_grad_enabled():
-        rows = _rows(gradient)  # [N*places, out]
-        shape = weight.shape
-        by_weight = (_patches(images, shape, gradient, grid) @ rows).t().reshape(shape)
-        return by_weight, rows.float().sum(0) if wanted[1] else None
-    mask = [False, *wanted]
-    given = (gradient, images, weight, [len(weight)], *map(list, grid), False, [0, 0], 1, mask)
-    return torch.ops.aten.convolution_backward(*given)[1:]
 
 
 def _is_last(gradient: Tensor) -> bool:
@@ -136,15 +109,3 @@ def _shifted_sum(size, weight: Tensor, gradient: Tensor, grid: Grid) -> Tensor:
             image[:, :, down, across] += columns[:, i, j]
     top, left = grid.padding
     return image[:, :, top : top + size[2], left : left + size[3]]
-
-
-def _patches(images: Tensor, kernel, gradient: Tensor, grid: Grid) -> Tensor:
-    """Give what each weight is multiplied with at each place: [C*kh*kw, N*h*w]."""
-    top, left = grid.padding
-    wide = pad(images, (left, left, top, top)).contiguous()
-    of_image, of_channel, of_row, of_column = wide.stride()
-    (down, across), (tall, broad) = grid.stride, grid.dilation
-    shape = (*kernel[1:], len(images), *gradient.shape[2:])
-    steps = (of_channel, tall * of_row, broad * of_column)
-    steps += (of_image, down * of_row, across * of_column)
-    return wide.as_strided(shape, steps).reshape(-1, gradient.numel() // gradient.shape[1])

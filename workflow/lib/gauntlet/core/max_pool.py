@@ -18,8 +18,8 @@ step_back = torch.ops.aten.threshold_backward  # the gradient where a value is a
 def pooled(*args, **kwargs) -> Tensor | None:
     """Do as `torch.nn.functional.max_pool2d`; None where PyTorch's own way is to be taken.
 
-    Numbers and gradients are PyTorch's to the bit: of equal values the first one gets the gradient.
-    Of 0 and -0 either may be given.
+    Finite numbers and gradients are PyTorch's to the bit: of equal values the first one gets the
+    gradient. Of 0 and -0 either may be given.
     """
     return _pool(*args, **kwargs)
 
@@ -47,6 +47,8 @@ def _all(sizes, wanted: int) -> bool:
 
 def _fits(input) -> bool:
     if type(input) is not Tensor or input.device.type != "cpu" or input.dtype not in KINDS:
+        return False
+    if input.layout is not torch.strided:
         return False
     large = input.dim() == 4 and input.numel() >= LEAST and min(input.shape[2:]) > 1
     return large and (input.is_contiguous() or input.is_contiguous(memory_format=LAST))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gauntlet.core import records, tensor_io
 from gauntlet.core.errors import GauntletError
@@ -34,7 +34,12 @@ def make_model(spec: dict, meta, seed: int, artefact: bytes | None = None) -> Cl
     record = records.read_json(meta)
     shape, classes = tuple(record["shape"]), len(record["classes"])
     model = build_model(spec["model"], shape, classes, seed_for(seed, "weights"), artefact)
-    return model.to(memory_format=torch.channels_last)  # convolutions run faster so
+    return laid_out(model)
+
+
+def laid_out(model: nn.Module) -> nn.Module:
+    """Lay a model's weights out with the channels last: convolutions run faster so."""
+    return model.to(memory_format=torch.channels_last)
 
 
 def trained_model(spec: dict, meta, weights) -> Classifier:

@@ -17,7 +17,7 @@ from gauntlet.core.batched_model import CHUNK_MULTIPLE, BatchedModel
 from gauntlet.core.device import prepare
 from gauntlet.core.rng import generator
 from gauntlet.models import build_model
-from gauntlet.training.memory_format import lay_out
+from gauntlet.stages.inputs import laid_out
 
 FORMATS = ("float32", "bfloat16")
 PAIRS, MOST_PAIRS = 5, 25  # passes in both formats, one after the other
@@ -28,15 +28,13 @@ PASS = 1.0  # seconds of one pass beyond which fewer images than the batch are s
 def measure(question: dict) -> dict:
     """Time the gradient (forward and backward) of a network with random weights by random images.
 
-    `question` has `model`, `shape` (C, H, W), `classes`, `batch`, `threads` and `device`; with
-    `memory_format`, weights are laid out as a training's are. Gives
-    the median seconds of a pass by format, `speedup`, the median over pairs of passes of
+    `question` has `model`, `shape` (C, H, W), `classes`, `batch`, `threads` and `device`. Gives the
+    median seconds of a pass by format, `speedup`, the median over pairs of passes of
     float32's seconds in bfloat16's, and how many `images` and `pairs` these are of.
     """
     device = prepare(question)
     network = build_model(question["model"], tuple(question["shape"]), question["classes"], 0)
-    network = network.to(device).eval().requires_grad_(False)
-    lay_out(network, question.get("memory_format", "contiguous"))
+    network = laid_out(network.to(device)).eval().requires_grad_(False)
     passes = {name: _pass(network, question, name, device) for name in FORMATS}
     clock = _clock(question)
     count = min(_count(passes, clock), question["batch"])

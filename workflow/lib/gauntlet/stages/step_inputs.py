@@ -9,6 +9,7 @@ from gauntlet.core import records, tensor_io
 from gauntlet.core.errors import GauntletError
 from gauntlet.core.rng import seed_for
 from gauntlet.preprocess import make_step
+from gauntlet.stages.inputs import laid_out
 
 
 def fresh_step(spec: dict, meta) -> nn.Module:
@@ -30,4 +31,4 @@ def load_step(spec: dict, meta, files: Sequence[str]) -> nn.Module:
 
 def to_device(step: nn.Module, device: torch.device) -> nn.Module:
     """Move a step to a device, and make its convolutions as fast as the model's."""
-    return step.to(device, memory_format=torch.channels_last)
+    return laid_out(step.to(device))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.core import tensor_io
+from gauntlet.core.errors import GauntletError
 from gauntlet.core.plugins import load_module
 from gauntlet.models import Classifier, load_weights
 from gauntlet.stages import inputs as stages
@@ -41,6 +42,11 @@ def fit_files(
         load_weights(model, tensor_io.load_state(files["start"][0]), files["start"][0])
     elif not (files["pretrained"] and _pretrained(model, spec, files["pretrained"][0])):
         model.normalize_like(parts["train"].images)
+    if spec["training"]["freeze"] and not (files["start"] or files["pretrained"]):
+        raise GauntletError(
+            f"freeze is {spec['training']['freeze']}, but the network begins with random weights; "
+            "allowed is an init or a pretrained model whose weights the frozen layers keep."
+        )
     images = parts["train"].images
     given = {"keep": keep, "processes": processes, "crafted": _crafted(files["crafted"], images)}
     if files["teacher"]:

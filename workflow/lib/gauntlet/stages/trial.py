@@ -63,7 +63,7 @@ def _train(files: dict, spec: dict, keep: Path | None, device, limits: list[floa
         outcome = train.fit_files(files, spec, keep, device, SingleProcess(), hopeless)
     except NonFiniteLoss as error:
         return _Ended(error.outcome.history, trials.REFUSED, str(error))
-    except Exception as error:  # raised again if it is the machine's
+    except (GauntletError, ValueError) as error:  # the settings'; all else ends the job
         return _Ended([], trials.REFUSED, reason(error))
     if outcome.warnings:
         return _Ended(outcome.history, trials.REFUSED, "; ".join(outcome.warnings))

@@ -94,8 +94,9 @@ def contradictions(config: Config) -> list[str]:
 
 
 def missing_extra(config: Config) -> list[str]:
-    """Say which files of further images are not there, of the defenses of studies that are run."""
+    """Say which files of further images are not there, of what studies that are run train."""
     named = [name for study in config["run"] for name in config["studies"][study]["defenses"]]
+    named += [search["defense"] for search in config["searches"].values()]
     found = [extra_file(config, name) for name in dict.fromkeys(named) if name != AS_GIVEN]
     return [
         f"training.extra.path is '{path}', but there is no such file; allowed is the path of an "
@@ -132,11 +133,6 @@ def _together(path: str, training: Config) -> Iterator[str]:
         yield (
             f"{path} has ema {training['ema']:g} and swa {training['swa']:g}; allowed is one of "
             "the two averages, with the other 0."
-        )
-    if training["freeze"] and training["init"] == "none":
-        yield (
-            f"{path}.freeze is {training['freeze']}, but init is none; allowed is a defense whose "
-            "weights the frozen layers keep, or freeze: 0."
         )
 
 

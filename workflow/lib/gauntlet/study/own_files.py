@@ -18,16 +18,15 @@ REPLACED = re.compile(r"\{\s*\w+\s*(,([^{}]|\{\d+(,\d+)?\})*)?\}|<[a-z][a-z0-9_]
 
 
 def own_file_problems(config: dict[str, Any]) -> list[str]:
-    """Say what is wrong with the files that the studies that are run name, each in one sentence."""
-    studies = [config["studies"][name] for name in config["run"]]
+    """Say what is wrong with the files that searches and studies that are run name: sentences."""
     found: list[str] = []
-    for name in _named(studies, "models"):
+    for name in _named(config, "models", "model"):
         path = local_weights(config["models"][name])
         if path and not path.startswith(MADE):
             found += _weights(f"models.{name}.weights", path)
         if path := pretrained_path(config["models"][name]):
             found += _weights(f"models.{name}.pretrained", path)
-    for name in _named(studies, "datasets"):
+    for name in _named(config, "datasets", "dataset"):
         settings = config["datasets"][name]
         path = settings.get("path")
         if path and not os.path.isdir(path):  # of a folder, a table of its files is named instead
@@ -37,8 +36,10 @@ def own_file_problems(config: dict[str, Any]) -> list[str]:
     return found + missing_extra(config)
 
 
-def _named(studies: list[dict], family: str) -> list[str]:
-    return list(dict.fromkeys(name for study in studies for name in study[family]))
+def _named(config: dict[str, Any], family: str, single: str) -> list[str]:
+    """List what studies name under one key, and searches under another."""
+    named = [name for study in config["run"] for name in config["studies"][study][family]]
+    return list(dict.fromkeys(named + [own[single] for own in config["searches"].values()]))
 
 
 def _weights(key: str, path: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ FOLDER = "GAUNTLET_PRECISION_FOLDER"  # where a run keeps the choices of its fol
 STUDY_FOLDER = ".gauntlet/precision"  # below the working directory
 MEASUREMENT = "gauntlet.stages.measure_precision"
 PATIENCE = 900  # seconds that a measurement may take
+LAYOUT = "channels_last"  # how jobs lay networks out, and the measurement too
 CLASSES = 10  # where they are not known before a job; they change the speed little
 ASKED = ("batch", "device", "model", "threads")  # of a job's specification
 GPUS = "/proc/driver/nvidia/gpus/*/information"
@@ -54,14 +55,11 @@ def craft_precision(config: Spec, dataset: str, model: str, attack: str, job: Sp
 
 
 def train_precision(config: Spec, dataset: str, model: str, training: Spec, job: Spec) -> str:
-    """Give the number format of a training; `auto` is measured in the training's memory format."""
+    """Give the number format of a training; `auto` is what the same measurement says of attacks."""
     if training["precision"] != AUTO:
         return training["precision"]
     question = _question(config, dataset, model, job)
-    if question is None:
-        return EXACT
-    kept = training["memory_format"]
-    return _standing(question | ({} if kept == "contiguous" else {"memory_format": kept}))
+    return EXACT if question is None else _standing(question)
 
 
 def check_precision(config: Spec, attack: str) -> str:
@@ -97,7 +95,8 @@ def _question(config: Spec, dataset: str, model: str, job: Spec) -> Spec | None:
     if shape is None or not ours or is_external(settings):
         return None
     classes = facts("data", source["source"]).get("CLASS_COUNT", CLASSES)
-    return {key: job[key] for key in ASKED} | {"shape": [*shape], "classes": classes}
+    asked = {key: job[key] for key in ASKED} | {"shape": [*shape], "classes": classes}
+    return asked | {"layout": LAYOUT}
 
 
 def _standing(question: Spec) -> str:

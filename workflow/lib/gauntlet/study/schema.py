@@ -9,7 +9,15 @@ import yaml
 
 from gauntlet.core import plugins
 from gauntlet.core.errors import GauntletError
-from gauntlet.study import audit_gate, certificates, defenses, preprocess, search_ranges, searches
+from gauntlet.study import (
+    audit_gate,
+    certificates,
+    defenses,
+    preprocess,
+    pretrained,
+    search_ranges,
+    searches,
+)
 from gauntlet.study.models import model_problems
 from gauntlet.study.own_plugins import plugin_problems
 from gauntlet.study.plugin_schema import with_plugins
@@ -57,6 +65,7 @@ def _completed(config: Any, schema: dict[str, Any]) -> dict[str, Any]:
         [
             *contradictions(filled, references),
             *defenses.contradictions(filled),
+            *pretrained.freeze_problems(filled),
             *model_problems(filled),
             *certificates.contradictions(filled),
         ]

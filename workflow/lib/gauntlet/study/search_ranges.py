@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 Config = dict[str, Any]
 # What names other jobs, judges trials, or is decided before any of them is trained.
 FIXED = ("kind", "devices", "extra", "from_search", "init", "selection", "validation_attack")
-FIXED += ("awp", "source", "sources", "teacher")
+FIXED += ("awp", "precision", "source", "sources", "teacher")
 FIXED_INSIDE = ("kind", "loss_draws")
 
 

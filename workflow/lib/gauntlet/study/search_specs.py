@@ -62,9 +62,14 @@ def trial_spec(config: Spec, search: str, trial: int | str, seed: int | str) -> 
 
 def largest_spec(config: Spec, search: str) -> Spec:
     """Say how the trial that takes longest is trained: every number at its highest."""
+    return at_highest(config, search, trial_spec(config, search, 1, 0))
+
+
+def at_highest(config: Spec, search: str, spec: Spec) -> Spec:
+    """Give the specification of a training, every number that a search may find at its highest."""
     ranges = config["searches"][search]["ranges"]
     highest = {key: tried["high"] for key, tried in ranges.items() if "high" in tried}
-    return with_settings(trial_spec(config, search, 1, 0), highest)
+    return with_settings(spec, highest)
 
 
 def choice_spec(config: Spec, search: str) -> Spec:

@@ -20,7 +20,6 @@ from gauntlet.training.catastrophic_overfitting import find_collapse, is_beginni
 from gauntlet.training.checkpoints import Checkpoints
 from gauntlet.training.data_parallel import DataParallel, SingleProcess
 from gauntlet.training.epoch_totals import EpochTotals
-from gauntlet.training.memory_format import plain_state
 from gauntlet.training.step import Learner, is_single_step
 from gauntlet.training.validation import validate
 
@@ -220,7 +219,7 @@ def _watch(learner: Learner, history: list[dict], row: dict) -> dict:
 
 def _keep(outcome: Outcome, row: dict, model: nn.Module) -> None:
     outcome.history.append(row)
-    outcome.last = plain_state(model)
+    outcome.last = {name: value.detach().clone() for name, value in model.state_dict().items()}
     best = outcome.history[outcome.best_epoch - 1] if outcome.best_epoch else None
     if best is None or (_rank(row) > _rank(best) and not row.get("rolled_back")):
         outcome.best, outcome.best_epoch = outcome.last, row["epoch"]

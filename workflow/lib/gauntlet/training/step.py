@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.core.fast_layers import FastLayers
-from gauntlet.core.input_grad import for_weights
 from gauntlet.core.plugin_facts import facts
 from gauntlet.core.plugins import load
 from gauntlet.training.adversarial_weights import perturbed
@@ -20,7 +19,6 @@ from gauntlet.training.freezing import freeze_first, train_mode
 from gauntlet.training.gradient_watch import GradientWatch
 from gauntlet.training.inner import Inner
 from gauntlet.training.memory import Memory
-from gauntlet.training.memory_format import CHANNELS_LAST, lay_out
 from gauntlet.training.optimizers import make_optimizer, set_learning_rate
 from gauntlet.training.precision import widened
 from gauntlet.training.ramp import radius_share
@@ -109,7 +107,6 @@ class Learner:
         teacher: nn.Module | None = None,
     ):
         self.model, self.training = model, spec["training"]
-        lay_out(model, self.training["memory_format"])
         self.frozen = freeze_first(model, self.training["freeze"])
         self.optimizer = make_optimizer(model, self.training)
         self.average = WeightAverage(model, self.training)
@@ -153,7 +150,7 @@ class Learner:
         return Update(loss, sum(update.cosines for update in found))
 
     def _update(self, batch: tuple) -> Update:
-        with FastLayers(self._convolve), self._moved_weights(batch):
+        with FastLayers(), self._moved_weights(batch):
             loss, mean = self.losses(*batch)
             if not bool(mean.isfinite()):
                 raise FloatingPointError("the loss is not finite")
@@ -163,11 +160,6 @@ class Learner:
         self.average.after_update()
         cosines = self.step.watch.cosines()
         return Update(mean, self.processes.summed(cosines) if self.watching else cosines)
-
-    @property
-    def _convolve(self) -> Callable | None:
-        """Give the faster convolution where channels come last; elsewhere bits would change."""
-        return for_weights if self.training["memory_format"] == CHANNELS_LAST else None
 
     def _moved_weights(self, batch: tuple):
         """Perturb the weights while a loss and its gradient are computed, if that is asked for."""

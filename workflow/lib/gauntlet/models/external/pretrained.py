@@ -16,6 +16,12 @@ from gauntlet.models.external.states import read_state
 HASH = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # at the end of a file's name: how its sha256 begins
 # They were trained on images from -1 to 1, which they make of others themselves (transform_input).
 FROM_MINUS_ONE = ("googlenet", "inception_v3")
+# As torchvision's own loading renames them: in its DenseNets and in its vision transformers.
+OLD_NAMES = (
+    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads that only a training uses
 
 
@@ -81,7 +87,7 @@ def load_pretrained(network: nn.Module, name: str, path: str) -> None:
     own = network.state_dict()
     size = sum(tensor.numel() * tensor.element_size() for tensor in own.values())
     found = read_state(path, size)[0]
-    state = {key: value for key, value in found.items() if not key.startswith(AUXILIARY)}
+    state = {_present(key): value for key, value in found.items() if not key.startswith(AUXILIARY)}
     head = f"{list(own)[-1].rpartition('.')[0]}."
     others = {key for key in own.keys() | state.keys() if not _fits(own, state, key)}
     wrong = sorted(key for key in others if not key.startswith(head) or _lacks(own, state, key))
@@ -92,7 +98,15 @@ def load_pretrained(network: nn.Module, name: str, path: str) -> None:
             f"and has {sizes[1]}; allowed is a file of the same network, whose last layer may have "
             "other classes."
         )
-    network.load_state_dict(own | {key: state[key] for key in state if key not in others})
+    own.update({key: state[key] for key in state if key not in others})
+    network.load_state_dict(own)  # still the network's own mapping, which knows its version
+
+
+def _present(key: str) -> str:
+    """Give the present name of a weight in files of older versions of torchvision."""
+    for pattern, name in OLD_NAMES:
+        key = pattern.sub(name, key)
+    return key
 
 
 def _fits(own: dict[str, Tensor], state: dict[str, Tensor], key: str) -> bool:

@@ -86,10 +86,14 @@ def _files_by_folder(path: str) -> dict[tuple[str, ...], int]:
     found: Counter[tuple[str, ...]] = Counter()
     if os.path.isfile(path) and zipfile.is_zipfile(path):
         return _files_in_zip(path)
-    for part in ("train", "test"):
-        if zipfile.is_zipfile(archive := os.path.join(path, f"{part}.zip")):
+    folders = [entry for entry in os.scandir(path) if entry.is_dir()]
+    archives = {part: os.path.join(path, f"{part}.zip") for part in ("train", "test")}
+    visible = any(not entry.name.startswith(".") for entry in folders)
+    if not visible and all(map(zipfile.is_zipfile, archives.values())):
+        for part, archive in archives.items():
             found.update({(part, *parts): n for parts, n in _files_in_zip(archive).items()})
-    for top in [entry for entry in os.scandir(path) if entry.is_dir()]:
+        return found
+    for top in folders:
         for folder, _, files in os.walk(top.path):
             parts = (top.name, *os.path.relpath(folder, top.path).split(os.sep))
             count = sum(file.lower().endswith(IMAGE_SUFFIXES) for file in files)

@@ -156,9 +156,9 @@ def learned(results: Path) -> Iterator[Record]:
 
 
 def _record(results: Path, path: Path, record: dict[str, Any]) -> Iterator[Record]:
-    if record["rule"] == "run_trial":
-        return  # whose spec does not say what it tried, and which may have ended early
     parts, spec = path.relative_to(results).parts, record.get("spec") or {}
+    if "search" in spec:
+        return  # which does not say what was tried or found; a trial may have ended early, too
     names = parts[1:] if parts[0] in ("data", "runs") else parts[3:]
     sizes = _dataset(results / "data" / names[0]) if names else None
     try:

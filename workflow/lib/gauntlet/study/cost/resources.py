@@ -16,7 +16,7 @@ from gauntlet.study.cost.work import Work, work_of
 from gauntlet.study.defenses import needed_crafted, needed_defenses
 from gauntlet.study.job_needs import JobName
 from gauntlet.study.job_table import RUN_NAMES, spec_of
-from gauntlet.study.search_specs import largest_spec, rounds_left
+from gauntlet.study.search_specs import at_highest, largest_spec, rounds_left
 from gauntlet.study.specs import Spec
 
 TORCH, PLAIN, CUDA = 700, 500, 4000  # MB of a process that has imported PyTorch, pandas, or CUDA
@@ -90,10 +90,14 @@ class Sizes:
         return Size(self._megabytes(rule, spec, work, sizes), self.runtimes.seconds(work, context))
 
     def spec(self, rule: str, names: Mapping[str, str]) -> Spec:
-        """Give a job's specification; of a trial the largest that its search can try."""
+        """Give a job's specification; of a search the largest that it can try, or find."""
         if rule == "run_trial":
             return largest_spec(self.config, names["search"])
-        return spec_of(self.config, JobName(rule, names))
+        spec = spec_of(self.config, JobName(rule, names))
+        if rule == "train_model" and "search" in spec:
+            search = self.config["defenses"][names["defense"]]["from_search"]
+            return at_highest(self.config, search, spec)
+        return spec
 
     def dataset_name(self, names: Mapping[str, str]) -> str | None:
         """Name a job's data set, if it has one."""

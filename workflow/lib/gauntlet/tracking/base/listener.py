@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gauntlet.core.plugins import load
 from gauntlet.tracking.base.pictures import adversarial_pictures, gradient_norms
 from gauntlet.tracking.base.places import TRACKERS, Place
-from gauntlet.tracking.base.position import Done
+from gauntlet.tracking.base.position import Done, key_of
 from gauntlet.tracking.base.recorder import Recorder
 
 
@@ -70,7 +70,7 @@ def is_shown(epoch: int, last: int) -> bool:
 def recorders_of(chosen: dict, place: Place, spec: dict) -> list[Recorder]:
     """Make a recorder for each tracker that is asked for."""
     return [
-        Recorder(name, place.of(name), _opener(name, chosen[name], place, spec))
+        Recorder(name, place.of(name), _opener(name, chosen[name], place, spec), key_of(spec))
         for name in TRACKERS
         if chosen.get(name)
     ]

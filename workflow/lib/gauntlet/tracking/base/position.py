@@ -1,5 +1,6 @@
 """How far the records of one run have come, beside them: an interrupted run goes on from there."""
 
+import hashlib
 import json
 import math
 import secrets
@@ -25,6 +26,7 @@ class Done(NamedTuple):
 class Position:
     """The run's identity with its tracker, the last recorded batch, and the recorded epochs.
 
+    `key` says which training it is (see `key_of`); "" for records that were made from a history.
     `rows` are the epochs' numbers as texts; they say whether records belong to a history. `done`
     are the batches and epochs that are behind the training as it begins or goes on.
     """
@@ -34,27 +36,28 @@ class Position:
     batch: int = 0
     rows: list[dict[str, str]] = field(default_factory=list)
     done: Done = Done(0, 0)
+    key: str = ""
 
     @classmethod
-    def fresh(cls, folder: Path) -> "Position":
+    def fresh(cls, folder: Path, key: str = "") -> "Position":
         """Begin a run anew: what an earlier training recorded in its folder is removed."""
         shutil.rmtree(folder, ignore_errors=True)
-        return cls(folder, secrets.token_hex(8))
+        return cls(folder, secrets.token_hex(8), key=key)
 
     @classmethod
-    def found(cls, folder: Path, done: Done) -> "Position":
+    def found(cls, folder: Path, done: Done, key: str) -> "Position":
         """Read a run's position; a fresh one where there is none that can be read.
 
-        Where nothing is `done`, a run begins anew.
+        Where nothing is `done`, or another training was recorded, a run begins anew.
         """
         read = read_or_empty(folder / FILE)
         rows, identity, batch = read.get("rows"), read.get("id"), read.get("batch")
         known = identity and isinstance(identity, str) and isinstance(rows, list)
-        if not known or done == Done(0, 0):
-            at = cls.fresh(folder)
+        if not known or done == Done(0, 0) or read.get("key") != key:
+            at = cls.fresh(folder, key)
             at.done = done
             return at
-        return cls(folder, identity, batch if isinstance(batch, int) else 0, rows, done)
+        return cls(folder, identity, batch if isinstance(batch, int) else 0, rows, done, key)
 
     def back_to_done(self) -> None:
         """Forget the records of what the training does again, for a tracker that withdraws them."""
@@ -68,8 +71,14 @@ class Position:
 
     def save(self) -> None:
         """Write the position; a file is complete or does not exist."""
-        text = json.dumps({"id": self.id, "batch": self.batch, "rows": self.rows})
+        known = {"id": self.id, "key": self.key, "batch": self.batch, "rows": self.rows}
+        text = json.dumps(known)
         write_whole(self.folder / FILE, lambda fresh: fresh.write_text(text, encoding="utf-8"))
+
+
+def key_of(spec: dict) -> str:
+    """Give a short text that is the same for the same specification of a training."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def numbers(row: dict) -> dict[str, float]:

@@ -16,10 +16,11 @@ class Recorder:
     """Hand numbers and pictures to a tracker until it fails, which is told once.
 
     `open_run` gives the tracker for a position; it is called when there is something to record.
+    `key` tells the training from others in the same folder.
     """
 
-    def __init__(self, name: str, folder: Path, open_run: Callable[[Position], Any]):
-        self.name, self.folder, self.open_run = name, folder, open_run
+    def __init__(self, name: str, folder: Path, open_run: Callable[[Position], Any], key: str):
+        self.name, self.folder, self.open_run, self.key = name, folder, open_run, key
         self.position: Position | None = None
         self.tracker: Any = None
         self.failed = False
@@ -47,7 +48,7 @@ class Recorder:
         self.position.save()
 
     def _open(self, done: Done) -> None:
-        at = Position.found(self.folder, done)
+        at = Position.found(self.folder, done, self.key)
         at.folder.mkdir(parents=True, exist_ok=True)
         self.position, self.tracker = at, self.open_run(at)
         at.save()
